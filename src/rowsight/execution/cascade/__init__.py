@@ -1,0 +1,1 @@
+"""Cascades: train a proxy on the oracle's answers, freeze it, certify it, ask the rest."""

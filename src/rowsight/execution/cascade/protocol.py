@@ -1,0 +1,87 @@
+"""What a cascade and its driver say to each other.
+
+A cascade is a generator: it yields requests (``Ask``, ``Freeze``, ``Note``) and is sent the replies. It does no I/O and
+knows no model, so the same code runs against a model server, against recorded answers in the validity simulations, and
+inside a resumed run. The driver (``execution``) answers requests through the one road that every call takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+UNANSWERED = -1
+"""The code of a row that the oracle could not answer (refused, failed): never mended, always counted against the budget."""
+SKIPPED = -2
+"""The code of a row that was not asked because the money ran out."""
+
+
+class Rows(Protocol):
+    """The rows of the table under the question, by position 0..count-1. Features come as sparse or dense rows."""
+
+    @property
+    def count(self) -> int:
+        """Rows in the population (rows whose status is ``null`` are not part of it)."""
+
+    def features(self, rows: NDArray[np.int64]) -> csr_matrix | NDArray[np.float32]:
+        """Features of the given rows, in the given order; shape (len(rows), dimensions)."""
+
+    def chunks(self) -> Iterator[tuple[int, csr_matrix | NDArray[np.float32]]]:
+        """Features of all rows, in order, as (first row, features) pieces that fit in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the oracle about these rows. The reply is an ``NDArray`` of answers in the same order.
+
+    Answers are class codes >= 0 (int64) for filter (0 no, 1 yes) and classify, floats for score (NaN unanswered);
+    ``UNANSWERED`` and ``SKIPPED`` stand for rows without an answer. Asking a row again costs nothing and gives the
+    same answer. ``purpose`` is one of: uniform, active, certify, band, rest.
+    """
+
+    rows: NDArray[np.int64]
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Write this record durably before anything else is asked. The reply is ``None``.
+
+    ``record`` is JSON-serialisable and holds all that a replay of the proof needs from before certification.
+    """
+
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Progress for people (`explain()`, the live line, the report's curve). The reply is ``None``."""
+
+    kind: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The cascade's result.
+
+    answers: one per row, of the same kind as the replies to ``Ask``; asked: whether the row's answer is the oracle's
+    (bool, N); certificate: the JSON-serialisable body of the certificate; summary: what ``explain()`` shows.
+    """
+
+    answers: NDArray[Any]
+    asked: NDArray[np.bool_]
+    certificate: dict[str, Any]
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+if TYPE_CHECKING:
+    Request = Ask | Freeze | Note
+    Cascade = Generator[Request, NDArray[Any] | None, Decision]

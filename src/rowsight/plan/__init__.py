@@ -1,0 +1,1 @@
+"""What is to be done: questions, answer types and the DAG of nodes. No I/O."""
