@@ -48,6 +48,8 @@ class Request:
     schema: dict[str, Any]
     sampling: Sampling
     key: bytes
+    repair: tuple[str, str] | None = None
+    """The one repair attempt: (the invalid answer, what was wrong with it), sent as two further messages. Not in the key."""
 
 
 @dataclass(frozen=True, slots=True)
