@@ -60,7 +60,9 @@ class Template:
         """Raise ``ColumnError`` where a placeholder names none of the ``available`` columns."""
         for name in self.columns:
             if name not in available:
-                raise ColumnError(f"the question asks for {{{name}}} but the table has no such column{nearest(name, available)}")
+                raise ColumnError(
+                    f"the question asks for {{{name}}} but the table has no such column{nearest(name, available)}"
+                )
 
     @cached_property
     def fence_names(self) -> tuple[str, ...]:

@@ -1,0 +1,67 @@
+"""The contract of an engine: it keeps rows, runs SQL over them and streams them as Arrow record batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from rowsight.engines.sources import Source
+    from rowsight.plan.nodes import Node
+
+
+class Relations(Protocol):
+    """The rows of one run: opened with its sources, closed at its end."""
+
+    def schema(self, node: Node) -> pa.Schema:
+        """Return the Arrow schema of a relational node (one without an ``Ask`` below it)."""
+
+    def stream(self, node: Node, texts: tuple[str, ...], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a relational node in order; for each column in ``texts`` that isn't a string, also its text
+        in a column ``text_name(column)``."""
+
+    def count(self, node: Node) -> int:
+        """Return the number of rows of a relational node."""
+
+    def profile(self, node: Node, columns: tuple[str, ...]) -> tuple[int, int, int]:
+        """Return (rows without NULL or all-empty values, distinct tuples of ``columns`` among them, their characters)."""
+
+    def rowwise(self, batch: pa.RecordBatch, predicate: str) -> pa.RecordBatch:
+        """Return the rows of ``batch`` for which the SQL ``predicate`` holds, in order."""
+
+    def spool(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Spool:
+        """Write rows to disk, so that they can be fetched by position."""
+
+    def close(self) -> None:
+        """Release the connection and its files."""
+
+
+class Spool(Protocol):
+    """Rows on disk, addressed by position 0..count-1."""
+
+    count: int
+
+    def take(self, rows: NDArray[np.int64], columns: tuple[str, ...]) -> pa.Table:
+        """Return ``columns`` of the given rows, in the given order."""
+
+    def batches(self, columns: tuple[str, ...] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield all rows in order."""
+
+
+class Engine(Protocol):
+    """Where rows live: DuckDB on one machine."""
+
+    def schema(self, source: Source) -> pa.Schema:
+        """Return the columns of a source; ``SourceError`` where it can't be read."""
+
+    def open(self, sources: Mapping[str, Source]) -> Relations:
+        """Open the sources of one run. SQL that runs there can read these and nothing else."""
+
+
+def text_name(column: str) -> str:
+    """Return the name of the helper column that carries ``column`` as text."""
+    return f"__text_{column}"

@@ -1,0 +1,164 @@
+"""The plan: a DAG of frozen nodes. ``Scan`` reads, relational nodes are SQL over their inputs, ``Ask`` asks the model.
+
+Nodes are equal when their contents are; ``digest(node)`` names them. A node checks itself when it is made, so that a
+plan that exists can run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from rowsight.core.errors import ColumnError, InputError, nearest
+from rowsight.plan.guarantee import Guarantee
+
+
+@dataclass(frozen=True)
+class Scan:
+    """All rows of a source. ``source`` names it in the session, ``shown`` names it for people."""
+
+    source: str
+    available: tuple[str, ...]
+    shown: str = field(default="", compare=False)
+    read: tuple[str, ...] | None = None
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """Nothing stands below a scan."""
+        return ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that come out: all, or those that the optimizer left."""
+        return self.available if self.read is None else self.read
+
+
+@dataclass(frozen=True)
+class Where:
+    """The rows for which a SQL predicate holds."""
+
+    input: Node
+    predicate: str
+    uses: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _known(self.uses, self.input.columns, f"where({self.predicate!r})")
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The node below."""
+        return (self.input,)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the input."""
+        return self.input.columns
+
+
+@dataclass(frozen=True)
+class Project:
+    """Some of the columns, in the order named."""
+
+    input: Node
+    columns: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _known(self.columns, self.input.columns, "select")
+        if not self.columns:
+            raise InputError("select needs at least one column")
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The node below."""
+        return (self.input,)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The first ``count`` rows."""
+
+    input: Node
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            raise InputError(f"limit {self.count} is negative; give the number of rows")
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The node below."""
+        return (self.input,)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the input."""
+        return self.input.columns
+
+
+@dataclass(frozen=True)
+class Ask:
+    """The input with a question's answer in column ``into`` and its row status in ``<into>_status``.
+
+    ``drop``: keep only the rows answered yes, without the two columns (a filter). ``question`` is an
+    ``operators.Question``; the plan needs to know of it only its template.
+    """
+
+    input: Node
+    question: Any
+    into: str
+    drop: bool = False
+    guarantee: Guarantee | None = None
+
+    def __post_init__(self) -> None:
+        self.question.template.check(self.input.columns)
+        if not self.into.strip():
+            raise InputError("into is empty; name the column for the answers")
+        if not self.drop:
+            for name in self.added:
+                if name in self.input.columns:
+                    raise ColumnError(
+                        f"the table has a column {name!r} already; choose another name for the answers with into"
+                    )
+        if self.guarantee and self.guarantee.by:
+            _known((self.guarantee.by,), self.input.columns, "by")
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The node below."""
+        return (self.input,)
+
+    @property
+    def added(self) -> tuple[str, str]:
+        """The columns that the answers go to."""
+        return self.into, f"{self.into}_status"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that come out."""
+        return self.input.columns if self.drop else (*self.input.columns, *self.added)
+
+
+Node = Scan | Where | Project | Limit | Ask
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """Yield the nodes of a plan, inputs first, each once."""
+    seen: list[Node] = []
+
+    def visit(one: Node) -> Iterator[Node]:
+        for below in one.inputs:
+            yield from visit(below)
+        if one not in seen:
+            seen.append(one)
+            yield one
+
+    yield from visit(node)
+
+
+def _known(names: tuple[str, ...], available: tuple[str, ...], where: str) -> None:
+    for name in names:
+        if name not in available:
+            raise ColumnError(
+                f"{where} names the column {name!r}, which the table doesn't have{nearest(name, available)}"
+            )
