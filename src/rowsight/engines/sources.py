@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import json
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -79,7 +80,7 @@ def source_of(value: Any) -> Source:
     if isinstance(value, (list, tuple)) and value and all(isinstance(v, (str, Path)) for v in value):
         return _files([str(v) for v in value])
     if isinstance(value, pa.RecordBatchReader):
-        return ReadOnce(value, value.schema, f"reader-{id(value):x}")
+        return ReadOnce(value, value.schema, f"reader-{uuid.uuid4().hex[:12]}")
     if isinstance(value, pa.RecordBatch):
         value = pa.Table.from_batches([value])
     return _in_memory(value)
@@ -101,11 +102,11 @@ def _in_memory(value: Any) -> Source:
             f"can't read a table from {kind.__name__}; give a path (CSV, JSON Lines, Parquet), a pandas, Polars or Arrow table, "
             "a record batch reader or a DuckDB relation"
         )
-    return InMemory(_plain_index(table), name, f"memory-{id(value):x}")
+    return InMemory(_plain_index(table), name, f"memory-{uuid.uuid4().hex[:12]}")
 
 
 def _reader(reader: pa.RecordBatchReader, shown: str) -> ReadOnce:
-    return ReadOnce(reader, reader.schema, f"reader-{id(reader):x}", shown)
+    return ReadOnce(reader, reader.schema, f"reader-{uuid.uuid4().hex[:12]}", shown)
 
 
 def _plain_index(table: pa.Table) -> pa.Table:

@@ -100,7 +100,7 @@ class Limit:
 class Ask:
     """The input with a question's answer in column ``into`` and its row status in ``<into>_status``.
 
-    ``drop``: keep only the rows answered yes, without the two columns (a filter). ``question`` is an
+    ``drop``: keep only the rows answered yes. ``show``: let the two columns come out. ``question`` is an
     ``operators.Question``; the plan needs to know of it only its template.
     """
 
@@ -108,13 +108,14 @@ class Ask:
     question: Any
     into: str
     drop: bool = False
+    show: bool = True
     guarantee: Guarantee | None = None
 
     def __post_init__(self) -> None:
         self.question.template.check(self.input.columns)
         if not self.into.strip():
             raise InputError("into is empty; name the column for the answers")
-        if not self.drop:
+        if self.show:
             for name in self.added:
                 if name in self.input.columns:
                     raise ColumnError(
@@ -136,7 +137,7 @@ class Ask:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that come out."""
-        return self.input.columns if self.drop else (*self.input.columns, *self.added)
+        return (*self.input.columns, *self.added) if self.show else self.input.columns
 
 
 Node = Scan | Where | Project | Limit | Ask

@@ -33,7 +33,7 @@ class Template:
             raise TemplateError("the question is empty; write one such as 'Is {text} spam?'")
         for match in _PIECE.finditer(self.source):
             piece, name = match.group(), match.group(1)
-            if piece in "{}":
+            if piece in ("{", "}"):
                 raise TemplateError(
                     f"unclosed {piece!r} at character {match.start() + 1} of the question {self.source!r}; "
                     f"write {{column}} for a placeholder and {piece * 2} for a brace"

@@ -1,0 +1,31 @@
+# Every command of the project; the README names two of them: demo and test.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install demo test lint bench validity chaos soak docs clean
+
+install: .venv/installed
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+.venv/developed: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
+
+demo: .venv/installed
+	$(BIN)/rowsight demo
+
+test: .venv/developed lint
+	$(BIN)/python -m pytest -n 2
+
+lint: .venv/developed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

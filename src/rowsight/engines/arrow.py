@@ -1,0 +1,100 @@
+"""Answers as Arrow: the column type of each answer type, and arrays of answers."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from rowsight.plan.schema import AnswerType, Bool, Label, Number, Struct
+
+
+def arrow_type(answer: AnswerType) -> pa.DataType:
+    """Return the type of a column of answers."""
+    match answer:
+        case Bool():
+            return pa.bool_()
+        case Number():
+            return pa.float64()
+        case Label(several=True):
+            return pa.list_(pa.string())
+        case Struct():
+            return _of_schema(answer.schema, answer.schema)
+        case _:
+            return pa.string()
+
+
+def answer_array(values: list[Any], answer: AnswerType) -> pa.Array:
+    """Return a column of answers; ``None`` stands for a row without one."""
+    wanted = arrow_type(answer)
+    if isinstance(answer, Struct):
+        values = [None if v is None else _fit(v, wanted) for v in values]
+    return pa.array(values, type=wanted)
+
+
+def as_text(value: Any) -> str | None:
+    """Return a value as a prompt shows it: strings as they are, other values as JSON writes them."""
+    if value is None or isinstance(value, str):
+        return value
+    return orjson.dumps(value, default=str).decode()
+
+
+def jsonable(value: Any) -> Any:
+    """Return ``value`` for orjson, which knows dates but not these."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    return str(value)
+
+
+_SCALARS = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
+
+
+def _of_schema(schema: Any, root: dict[str, Any], depth: int = 0) -> pa.DataType:
+    """Return the type under a JSON Schema; what Arrow has no type for is kept as JSON text."""
+    if isinstance(schema, dict) and isinstance(schema.get("$ref"), str) and depth < 32:  # noqa: PLR2004 - schemas may recurse
+        return _of_schema(_resolve(schema["$ref"], root), root, depth + 1)
+    if not isinstance(schema, dict):
+        return pa.string()
+    kind = _sole_type(schema)
+    if kind == "object" and isinstance(schema.get("properties"), dict) and depth < 32:  # noqa: PLR2004
+        return pa.struct([(name, _of_schema(s, root, depth + 1)) for name, s in schema["properties"].items()])
+    if kind == "array" and "items" in schema and depth < 32:  # noqa: PLR2004
+        return pa.list_(_of_schema(schema["items"], root, depth + 1))
+    if kind is None and (options := _options(schema)) is not None:
+        return _of_schema(options, root, depth + 1)
+    return _SCALARS.get(kind or "", pa.string())
+
+
+def _resolve(reference: str, root: dict[str, Any]) -> Any:
+    found: Any = root
+    for part in reference.removeprefix("#/").split("/"):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def _sole_type(schema: dict[str, Any]) -> str | None:
+    kinds = schema.get("type")
+    names = [k for k in (kinds if isinstance(kinds, list) else [kinds]) if k and k != "null"]
+    return names[0] if len(names) == 1 else None
+
+
+def _options(schema: dict[str, Any]) -> Any:
+    """Return the one alternative that isn't null of an ``anyOf``, else nothing."""
+    found = [s for s in schema.get("anyOf", []) if not (isinstance(s, dict) and s.get("type") == "null")]
+    return found[0] if len(found) == 1 else None
+
+
+def _fit(value: Any, wanted: pa.DataType) -> Any:
+    if value is None:
+        return None
+    if pa.types.is_struct(wanted) and isinstance(value, dict):
+        return {field.name: _fit(value.get(field.name), field.type) for field in wanted}
+    if pa.types.is_list(wanted) and isinstance(value, list):
+        return [_fit(v, wanted.value_type) for v in value]
+    if pa.types.is_string(wanted):
+        return value if isinstance(value, str) else orjson.dumps(value).decode()
+    return value

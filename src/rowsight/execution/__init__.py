@@ -1,0 +1,1 @@
+"""Running a plan: stages and streams, cascades, the report and the result."""

@@ -1,0 +1,100 @@
+"""What a plan would cost: rows, calls, tokens and money, before anything is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rowsight.engines.base import Relations
+from rowsight.execution.executor import has_ask
+from rowsight.plan.nodes import Ask, Limit, Node, walk
+
+CHARACTERS_PER_TOKEN = 4.0
+_COMPLETION = {"bool": 8, "label": 12, "number": 8, "text": 120, "struct": 60}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """``calls_low`` to ``calls_high`` is the range that the number of calls falls in; without a guarantee they are equal
+    but for questions behind a filter. Tokens and ``cost`` (US dollars; ``None`` when a price is unknown) are of the
+    upper end. Answers that the ledger holds already are not counted off."""
+
+    rows: int
+    calls_low: int
+    calls_high: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the estimate as ``--dry-run --json`` prints it."""
+        return {
+            "rows": self.rows,
+            "calls": self.calls_high,
+            "calls_low": self.calls_low,
+            "calls_high": self.calls_high,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cost": self.cost,
+        }
+
+    def line(self) -> str:
+        """Return the estimate in one line."""
+        calls = (
+            f"{self.calls_high:,}"
+            if self.calls_low == self.calls_high
+            else f"{self.calls_low:,} to {self.calls_high:,}"
+        )
+        cost = "cost unknown (no price given)" if self.cost is None else f"at most about ${self.cost:,.4f}"
+        tokens = f"at most about {self.prompt_tokens:,} prompt and {self.completion_tokens:,} completion tokens"
+        return f"{self.rows:,} rows, {calls} calls, {tokens}, {cost}"
+
+    def text(self) -> str:
+        """Return the estimate for people."""
+        return f"Estimate: {self.line()}"
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def estimated(plan: Node, relations: Relations, price_in: float | None, price_out: float | None) -> Estimate:
+    """Return the estimate of an optimized plan; the table is read once for each question, no model is asked."""
+    asks = [n for n in walk(plan) if isinstance(n, Ask)]
+    low = high = prompt = completion = 0
+    for ask in asks:
+        source, bound = _population(ask)
+        columns = tuple(c for c in ask.question.template.columns if c in source.columns)
+        _, distinct, characters = (
+            relations.profile(source, columns) if columns else (relations.count(source),) * 2 + (0,)
+        )
+        calls = min(distinct, bound) if bound is not None else distinct
+        low += _least(ask, calls, behind=source is not ask.input)
+        high += calls
+        share = calls / distinct if distinct else 0.0
+        prompt += round((characters * share + calls * (len(ask.question.system) + 24)) / CHARACTERS_PER_TOKEN)
+        completion += calls * _COMPLETION[ask.question.answer.kind]
+    rows = relations.count(_population(asks[0])[0]) if asks else relations.count(plan)
+    known = price_in is not None and price_out is not None
+    cost = (prompt * (price_in or 0.0) + completion * (price_out or 0.0)) / 1e6 if known else None
+    return Estimate(rows, low, high, prompt, completion, cost)
+
+
+def _population(ask: Ask) -> tuple[Node, int | None]:
+    """Return the relational node whose rows an ask may be put to, and a bound where a limit below it gives one."""
+    node: Node = ask.input
+    bound: int | None = None
+    while has_ask(node):
+        if isinstance(node, Limit):
+            bound = node.count if bound is None else min(bound, node.count)
+        node = node.inputs[0]
+    return node, bound
+
+
+def _least(ask: Ask, calls: int, *, behind: bool) -> int:
+    if behind:
+        return 0
+    if ask.guarantee is None:
+        return calls
+    from rowsight.execution.cascade.forecast import fewest_calls  # noqa: PLC0415 - scipy loads on use
+
+    return min(calls, fewest_calls(ask.guarantee, calls))

@@ -1,0 +1,162 @@
+"""Run a plan: relational parts in the engine, asks over streams of batches, stages where the order or the whole is needed.
+
+A stage is a chain of asks and predicates above one source: batches pass through it independently, many at once, and come
+out in order. A limit above a question and a guarantee end a stage: the first wants rows in order, the second all rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from rowsight.calls.gateway import Gateway
+from rowsight.core.events import Listener, ignore
+from rowsight.engines.base import Relations, text_name
+from rowsight.execution.asking import AskStep, Inquiry, Trace, Unjudged
+from rowsight.execution.certified import certified
+from rowsight.execution.options import RunOptions
+from rowsight.execution.ordered import OrderedMap, Piece
+from rowsight.execution.report import AskReport, Report
+from rowsight.plan.nodes import Ask, Limit, Node, Project, Where, walk
+
+BATCH_ROWS = 1024
+Step = Callable[[Piece], Awaitable[Piece]]
+
+
+@dataclass
+class Work:
+    """What a run works with."""
+
+    relations: Relations
+    gateway: Gateway
+    options: RunOptions
+    report: Report
+    trace: Trace
+    directory: Path
+    listener: Listener = ignore
+    asks: dict[int, AskReport] = field(default_factory=dict)
+    unjudged: dict[str, Unjudged] = field(default_factory=dict)
+
+    def inquiry(self, ask: Ask) -> Inquiry:
+        """Return the question of ``ask`` on the road of this run."""
+        return Inquiry(ask.question, self.gateway, max_tokens=self.options.max_tokens)
+
+    def begin(self, plan: Node) -> None:
+        """Open a report for each question of the plan, in the order of the plan."""
+        for node in walk(plan):
+            if isinstance(node, Ask):
+                report = AskReport(node.question.operator, node.question.template.source, node.into)
+                self.asks[id(node)] = report
+                self.report.asks.append(report)
+                self.unjudged[node.into] = Unjudged(self.directory / f"unjudged-{len(self.asks)}.arrow")
+
+
+async def pieces(node: Node, work: Work) -> AsyncIterator[Piece]:
+    """Yield the rows of ``node`` in order."""
+    steps, source = _stage(node)
+    stream = _source(source, node, work)
+    if not steps:
+        async with aclosing(stream):
+            async for piece in stream:
+                yield piece
+        return
+    made = [_step(step, work) for step in steps]
+
+    async def through(piece: Piece) -> Piece:
+        for step in made:
+            piece = await step(piece)
+        return piece
+
+    ordered = OrderedMap(through, work.gateway.room, work.directory).over(stream)
+    async with aclosing(stream), aclosing(ordered):
+        async for piece in ordered:
+            yield piece
+
+
+def has_ask(node: Node) -> bool:
+    """Say whether a question stands in the plan ``node``."""
+    return any(isinstance(n, Ask) for n in walk(node))
+
+
+def _stage(node: Node) -> tuple[list[Ask | Where | Project], Node]:
+    """Return the steps that batches can take independently, lowest first, and the node that feeds them."""
+    steps: list[Ask | Where | Project] = []
+    while has_ask(node) and (isinstance(node, (Where, Project)) or (isinstance(node, Ask) and node.guarantee is None)):
+        steps.append(node)
+        node = node.input
+    return steps[::-1], node
+
+
+async def _source(node: Node, top: Node, work: Work) -> AsyncIterator[Piece]:
+    if isinstance(node, Limit) and has_ask(node):
+        stream = _limited(node, work)
+    elif isinstance(node, Ask):
+        stream = certified(node, pieces(node.input, work), work)
+    else:
+        stream = _read(node, _texts_needed(top, node), work)
+    async with aclosing(stream):
+        async for piece in stream:
+            yield piece
+
+
+def _texts_needed(top: Node, source: Node) -> tuple[str, ...]:
+    asked = [c for n in walk(top) if isinstance(n, Ask) for c in n.question.template.columns]
+    return tuple(c for c in dict.fromkeys(asked) if c in source.columns)
+
+
+async def _read(node: Node, texts: tuple[str, ...], work: Work) -> AsyncIterator[Piece]:
+    """Stream a relational node out of the engine, read in a thread of its own."""
+    batches = await asyncio.to_thread(work.relations.stream, node, texts, BATCH_ROWS)
+    position = 0
+    while (batch := await asyncio.to_thread(_next, batches)) is not None:
+        if batch.num_rows:
+            yield Piece(pa.array(range(position, position + batch.num_rows), pa.int64()), batch)
+            position += batch.num_rows
+
+
+def _next(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    return next(batches, None)
+
+
+async def _limited(node: Limit, work: Work) -> AsyncIterator[Piece]:
+    """Yield the first rows and stop asking once they are there."""
+    left = node.count
+    below = pieces(node.input, work)
+    async with aclosing(below):
+        async for piece in below:
+            if left <= 0:
+                return
+            taken = Piece(piece.positions.slice(0, left), piece.rows.slice(0, left))
+            left -= taken.rows.num_rows
+            yield taken
+            if left <= 0:
+                return
+
+
+def _step(node: Ask | Where | Project, work: Work) -> Step:
+    match node:
+        case Ask():
+            return AskStep(node, work.inquiry(node), work.asks[id(node)], work.trace, work.unjudged[node.into])
+        case Where(predicate=predicate):
+            return lambda piece: _where(piece, predicate, work)
+        case Project(columns=columns):
+            return lambda piece: _project(piece, columns)
+
+
+async def _where(piece: Piece, predicate: str, work: Work) -> Piece:
+    marked = piece.rows.append_column(_POSITION, piece.positions)
+    kept = await asyncio.to_thread(work.relations.rowwise, marked, predicate)
+    return Piece(kept.column(_POSITION), kept.drop_columns([_POSITION]))
+
+
+async def _project(piece: Piece, columns: tuple[str, ...]) -> Piece:
+    texts = [t for t in map(text_name, columns) if t in piece.rows.schema.names]
+    return Piece(piece.positions, piece.rows.select([*columns, *texts]))
+
+
+_POSITION = "__position"

@@ -1,0 +1,57 @@
+"""How a run is made: the model, where it is served, and the limits it keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rowsight.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of one run; the Python keywords and the CLI options are these.
+
+    model: the model's name. base_url: an OpenAI-compatible server (default ``OPENAI_BASE_URL`` or OpenAI's own).
+    api_key_env: the environment variable that holds the key. endpoints: a TOML file of endpoints, in place of base_url.
+    concurrency: most calls in flight. rpm, tpm: most requests and tokens a minute. budget: ``500calls``, ``2Mtokens`` or
+    ``3.50usd``. price_in, price_out: US dollars per million tokens. timeout: seconds without an answer before a call
+    counts as hung. attempts: most requests for one question, the first and the repair included. max_tokens: cap of a
+    completion. truncate: cut rows that are longer than the model's window instead of failing them. on_failure: ``null``
+    leaves failed rows without an answer, ``raise`` raises at the end, after keeping everything. seed: seeds every random
+    choice. ledger: keep a durable ledger (else answers live as long as the run). store_prompts: keep prompts there too.
+    """
+
+    model: str
+    base_url: str | None = None
+    api_key_env: str = "OPENAI_API_KEY"
+    endpoints: Path | None = None
+    concurrency: int = 256
+    rpm: int | None = None
+    tpm: int | None = None
+    budget: str | None = None
+    price_in: float | None = None
+    price_out: float | None = None
+    timeout: float = 60.0
+    attempts: int = 6
+    max_tokens: int | None = None
+    truncate: bool = False
+    on_failure: Literal["null", "raise"] = "null"
+    seed: int = 0
+    ledger: bool = True
+    store_prompts: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.model.strip():
+            raise InputError("the model's name is empty; name one, such as model='gpt-5-mini'")
+        for name in ("concurrency", "rpm", "tpm", "attempts", "max_tokens", "timeout"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise InputError(f"{name}={value:g} is not positive; give a number above 0")
+        for name in ("price_in", "price_out"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise InputError(f"{name}={value:g} is negative; give US dollars per million tokens")
+        if self.on_failure not in ("null", "raise"):
+            raise InputError(f"on_failure={self.on_failure!r} is unknown; use 'null' or 'raise'")

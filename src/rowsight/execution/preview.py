@@ -1,0 +1,89 @@
+"""A question tried on a small random sample, and two wordings compared on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rowsight.core.errors import InputError
+from rowsight.engines.sources import ReadOnce, Source, source_of
+from rowsight.execution.executor import has_ask
+from rowsight.plan.nodes import Ask, Node, Scan
+
+if TYPE_CHECKING:
+    from rowsight.execution.options import RunOptions
+    from rowsight.execution.report import Report
+    from rowsight.session import Session
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Sampled rows with a question's answer (column ``answer``) and status; ``yes`` is the share answered yes."""
+
+    question: str
+    rows: pa.Table
+    report: Report
+
+    @property
+    def yes(self) -> float | None:
+        """Share of the judged rows answered yes, ``None`` when no row was judged."""
+        share: float | None = pc.mean(self.rows.column("answer").cast(pa.float64())).as_py()
+        return share
+
+    def __repr__(self) -> str:
+        said = "no row was judged" if self.yes is None else f"{self.yes:.0%} yes"
+        return f"<Preview of {self.question!r}: {len(self.rows)} rows, {said}>\n{self.rows.to_pandas().to_string()}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two wordings on the same rows. ``rows`` are those on which they disagree, with both answers."""
+
+    first: Preview
+    second: Preview
+
+    @property
+    def rows(self) -> pa.Table:
+        """The rows on which the two wordings were answered differently (columns ``answer`` and ``answer_2``)."""
+        both = self.first.rows.append_column("answer_2", self.second.rows.column("answer"))
+        return both.filter(pc.fill_null(pc.not_equal(both.column("answer"), both.column("answer_2")), fill_value=False))
+
+    def __repr__(self) -> str:
+        shown = self.rows.to_pandas().to_string() if len(self.rows) else ""
+        return f"<Difference: {len(self.rows)} of {len(self.first.rows)} rows are answered differently>\n{shown}"
+
+
+def previewed(session: Session, plan: Node, questions: list[Any], n: int, options: RunOptions) -> Difference:
+    """Ask ``questions`` (one or two) of the same ``n`` rows, drawn without replacement by the options' seed."""
+    if n <= 0:
+        raise InputError(f"a preview of {n} rows shows nothing; give the number of rows, such as 50")
+    if has_ask(plan):
+        raise InputError("preview samples a table that was not asked yet; preview first, then ask")
+    sample = _sample(session, plan, n, options.seed)
+    previews = [_answered(session, sample, question, options) for question in questions]
+    return Difference(previews[0], previews[-1])
+
+
+def _sample(session: Session, plan: Node, n: int, seed: int) -> pa.Table:
+    relations = session.engine.open(session.sources(plan))
+    try:
+        total = relations.count(plan)
+        chosen = np.sort(np.random.default_rng(seed).choice(total, min(n, total), replace=False))
+        pieces, start = [], 0
+        for batch in relations.stream(plan, (), 8192):
+            inside = chosen[(chosen >= start) & (chosen < start + batch.num_rows)] - start
+            pieces.append(batch.take(pa.array(inside, pa.int64())))
+            start += batch.num_rows
+        return pa.Table.from_batches(pieces, relations.schema(plan))
+    finally:
+        relations.close()
+
+
+def _answered(session: Session, sample: pa.Table, question: Any, options: RunOptions) -> Preview:
+    ask = Ask(session.scan(sample), question, "answer", drop=False)
+    result = session.run(ask, options, spec={"command": "preview"})
+    return Preview(question.template.source, result.to_arrow(), result.report)

@@ -1,0 +1,100 @@
+"""What a run did: rows by status, calls, tokens, money, failures by reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+STATUSES = ("asked", "proxied", "null", "failed", "skipped")
+
+
+@dataclass
+class AskReport:
+    """What became of the rows of one question. The five statuses add up to ``rows``; duplicates count as asked."""
+
+    operator: str
+    question: str
+    into: str
+    rows: int = 0
+    asked: int = 0
+    proxied: int = 0
+    null: int = 0
+    failed: int = 0
+    skipped: int = 0
+    kept: int | None = None
+    from_ledger: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    certificate: Any | None = None
+    cascade: dict[str, Any] | None = None
+
+    def count(self, statuses: list[str]) -> None:
+        """Add rows by their status."""
+        self.rows += len(statuses)
+        for status, number in Counter(statuses).items():
+            setattr(self, status, getattr(self, status) + number)
+
+
+@dataclass
+class Report:
+    """The figures of a run. ``cost`` is in US dollars and ``None`` when a price is unknown.
+
+    ``calls`` counts requests sent by this run, retries and repairs included; ``from_ledger`` counts rows whose answer
+    was in the ledger before the run began.
+    """
+
+    run: str
+    model: str
+    asks: list[AskReport] = field(default_factory=list)
+    calls: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    cost: float | None = None
+    seconds: float = 0.0
+    retries: int = 0
+    repairs: int = 0
+    output: str | None = None
+    output_rows: int = 0
+    budget_spent: bool = False
+    to_finish: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def total(self, name: str) -> int:
+        """Return a count summed over the questions of the run."""
+        return sum(getattr(a, name) for a in self.asks)
+
+    @property
+    def failures(self) -> Counter[str]:
+        """Failed rows by reason, over all questions."""
+        return sum((a.failures for a in self.asks), Counter())
+
+    @property
+    def certificates(self) -> list[Any]:
+        """The certificates of the questions that had a guarantee."""
+        return [a.certificate for a in self.asks if a.certificate is not None]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as the one JSON object that ``--json`` prints."""
+        kept = [a.kept for a in self.asks if a.kept is not None]
+        counts = {name: self.total(name) for name in ("rows", *STATUSES)}
+        return {
+            **counts,
+            **({"kept": kept[-1]} if kept else {}),
+            "calls": self.calls,
+            "from_ledger": self.total("from_ledger"),
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cached_tokens": self.cached_tokens,
+            "cost": self.cost,
+            "seconds": round(self.seconds, 3),
+            "certificates": [c.as_dict() for c in self.certificates],
+            "failures": dict(self.failures),
+            "output": self.output,
+            "run": self.run,
+            "model": self.model,
+            "retries": self.retries,
+            "repairs": self.repairs,
+            "to_finish": self.to_finish,
+            "notes": self.notes,
+        }

@@ -1,0 +1,137 @@
+"""The composition root: where engine, ledger, endpoints and executor meet. Nothing here is global."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rowsight.core.errors import InputError, nearest
+from rowsight.core.events import Listener, ignore
+from rowsight.engines.base import Engine
+from rowsight.engines.duckdb import DuckDBEngine
+from rowsight.engines.sources import Source, source_of
+from rowsight.execution.options import RunOptions
+from rowsight.plan.nodes import Node, Scan, walk
+
+if TYPE_CHECKING:
+    from rowsight.execution.estimate import Estimate
+    from rowsight.execution.preview import Difference
+    from rowsight.execution.result import Result
+
+T = TypeVar("T")
+
+
+def default_state(environment: Mapping[str, str]) -> Path:
+    """Return the state directory: ``ROWSIGHT_STATE``, else the platform's place for a user's state."""
+    from platformdirs import user_state_path  # noqa: PLC0415 - only where no directory is named
+
+    if named := environment.get("ROWSIGHT_STATE"):
+        return Path(named)
+    return user_state_path("rowsight", appauthor=False)
+
+
+def options_of(model: str, given: Mapping[str, Any]) -> RunOptions:
+    """Return run options from keywords; an unknown one is an ``InputError`` with the nearest name."""
+    known = [f.name for f in fields(RunOptions)]
+    for name in given:
+        if name not in known:
+            raise InputError(f"run has no option {name!r}{nearest(name, known)}")
+    return RunOptions(model=model, **given)
+
+
+@dataclass
+class Session:
+    """What several tables share: the state directory, the environment that keys come from, an engine, a listener.
+
+    ``state`` is where the ledger lives; ``environment`` is read when a call is sent and never kept elsewhere.
+    """
+
+    state: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    listener: Listener = ignore
+    engine: Engine = field(default_factory=DuckDBEngine)
+    _sources: dict[str, Source] = field(default_factory=dict, repr=False)
+
+    def scan(self, value: Any) -> Scan:
+        """Return the plan node that reads ``value``: a path, a glob, or a table in memory."""
+        source = source_of(value)
+        schema = self.engine.schema(source)
+        self._sources[source.identity] = source
+        return Scan(source.identity, tuple(schema.names), source.shown)
+
+    @property
+    def state_directory(self) -> Path:
+        """Where the ledger lives."""
+        return Path(self.state) if self.state else default_state(self.environment)
+
+    def sources(self, plan: Node) -> dict[str, Source]:
+        """Return the sources that a plan reads."""
+        return {n.source: self._sources[n.source] for n in walk(plan) if isinstance(n, Scan)}
+
+    def estimate(self, plan: Node, options: RunOptions) -> Estimate:
+        """Return rows, calls, tokens and money of a plan before anything is spent."""
+        from rowsight.calls.endpoints import prices  # noqa: PLC0415 - loads on use
+        from rowsight.execution.estimate import estimated  # noqa: PLC0415
+        from rowsight.optimizer import optimize  # noqa: PLC0415
+
+        relations = self.engine.open(self.sources(plan))
+        try:
+            return estimated(optimize(plan), relations, *prices(options))
+        finally:
+            relations.close()
+
+    def run(
+        self,
+        plan: Node,
+        options: RunOptions,
+        *,
+        out: str | Path | None = None,
+        spec: dict[str, Any] | None = None,
+        resuming: str | None = None,
+    ) -> Result:
+        """Run a plan and return its result; ``resuming`` goes on with the budget of an earlier run."""
+        return blocking(self.arun(plan, options, out=out, spec=spec, resuming=resuming))
+
+    async def arun(
+        self,
+        plan: Node,
+        options: RunOptions,
+        *,
+        out: str | Path | None = None,
+        spec: dict[str, Any] | None = None,
+        resuming: str | None = None,
+    ) -> Result:
+        """Run a plan inside a running event loop."""
+        from rowsight.execution.run import Run  # noqa: PLC0415 - loads on use
+
+        run = Run(self.engine, self.sources(plan), options, self.state_directory, self.environment, self.listener)
+        return await run.execute(plan, Path(out) if out is not None else None, spec or {}, resuming)
+
+    def preview(self, plan: Node, questions: list[Any], n: int, options: RunOptions) -> Difference:
+        """Ask questions of the same ``n`` rows, drawn at random by the options' seed."""
+        from rowsight.execution.preview import previewed  # noqa: PLC0415 - loads on use
+
+        return previewed(self, plan, questions, n, options)
+
+
+def blocking(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end; where a loop runs already (a notebook), on a thread of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return _loop_run(work)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_loop_run, work).result()
+
+
+def _loop_run(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)

@@ -1,0 +1,1 @@
+"""What users touch: Python tables and the command line."""

@@ -1,0 +1,163 @@
+"""``rowsight filter|classify|extract|score|complete``: one command for each operator, made of its declaration."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rowsight.core.errors import InputError
+from rowsight.operators import OPERATORS, Declaration, Parameter
+from rowsight.surfaces.cli.options import (
+    CONFIDENCE_OPTIONS,
+    LEVELS,
+    MODEL_OPTIONS,
+    RUN_OPTIONS,
+    Decorator,
+    checked_options,
+    field_types,
+    label_list,
+    number_range,
+    run_options,
+    with_options,
+)
+
+_PARAMETER_OPTIONS: dict[str, tuple[Decorator, ...]] = {
+    "labels": (
+        click.option("--labels", metavar="A,B,C", help="The labels, as one CSV record."),
+        click.option("--label", multiple=True, metavar="NAME", help="One more label; repeatable."),
+    ),
+    "flag": (),
+    "range": (click.option("--range", "range_text", default="0..10", show_default=True, metavar="LOW..HIGH"),),
+    "fields": (
+        click.option("--field", multiple=True, metavar="NAME:TYPE", help="A field to read; repeatable."),
+        click.option("--schema", type=click.Path(path_type=Path), metavar="FILE", help="The JSON Schema of an object."),
+    ),
+}
+
+
+def ask_command(declaration: Declaration) -> click.Command:
+    """Return the command of an operator."""
+
+    def callback(table: str, question: str, **values: Any) -> int:
+        return ask(declaration, {"table": table, "question": question, **values})
+
+    options = (*_own_options(declaration), *RUN_OPTIONS, *_levels(declaration), *MODEL_OPTIONS)
+    arguments = (click.argument("table"), click.argument("question"))
+    decorated = with_options((*arguments, *options))(callback)
+    example = f"Example: rowsight {declaration.name} tickets.parquet '{declaration.example}' --model NAME"
+    return click.command(declaration.name, help=f"{declaration.summary}\n\n{example}")(decorated)
+
+
+def _own_options(declaration: Declaration) -> tuple[Decorator, ...]:
+    found: list[Decorator] = []
+    for parameter in declaration.parameters:
+        found += _PARAMETER_OPTIONS[parameter.kind] or (_flag(parameter),)
+    if declaration.drops_rows:
+        found.append(click.option("--keep-all", is_flag=True, help="Keep every row, with the answer as a column."))
+    return tuple(found)
+
+
+def _flag(parameter: Parameter) -> Callable[..., Any]:
+    return click.option(f"--{parameter.name}", is_flag=True, help=parameter.help)
+
+
+def _levels(declaration: Declaration) -> tuple[Decorator, ...]:
+    within = (click.option("--within", type=float, metavar="X", help="Largest difference that counts as right."),)
+    return (*LEVELS.values(), *CONFIDENCE_OPTIONS, *(within if declaration.name == "score" else ()))
+
+
+def ask(declaration: Declaration, values: dict[str, Any], *, resuming: str | None = None) -> int:
+    """Run an operator's command with these values; ``resuming`` names the run to go on with."""
+    from rowsight.session import Session  # noqa: PLC0415 - commands load what they use
+    from rowsight.surfaces.cli import show  # noqa: PLC0415
+
+    options = checked_options(values)
+    progress = show.ProgressLine(quiet=values["as_json"] or not sys.stderr.isatty())
+    session = Session(state=values["state"], listener=progress)
+    table = _table(declaration, values, session)
+    if values["dry_run"]:
+        show.estimate(table.estimate(**run_options(values)), as_json=values["as_json"])
+        return 0
+    if not _agreed(table, values):
+        raise click.Abort
+    for name in ("out", "unjudged", "provenance"):
+        show.check_output(values[name])
+    spec = {"command": declaration.name, "values": _plain(values)}
+    with progress:
+        result = session.run(table.plan, options, out=values["out"], spec=spec, resuming=resuming)
+    show.side_outputs(result, values)
+    show.result(result, as_json=values["as_json"], out=values["out"])
+    return 3 if result.report.budget_spent else 0
+
+
+def _table(declaration: Declaration, values: dict[str, Any], session: Any) -> Any:
+    from rowsight.surfaces.table import Table, read  # noqa: PLC0415
+
+    table: Table = read(values["table"], session=session)
+    if values["where"]:
+        table = table.where(values["where"])
+    if values["limit"] is not None:
+        table = table.limit(values["limit"])
+    demand = {name: values[name] for name in ("accuracy", "precision", "recall", "confidence", "by") if name in values}
+    unfit = [name for name in LEVELS if name not in declaration.metrics and values.get(name) is not None]
+    if unfit:
+        offers = " or ".join(declaration.metrics)
+        has = f"it is certified by {offers}" if offers else "it has no guarantee"
+        raise InputError(f"{declaration.name} has no {unfit[0]} guarantee: {has}; leave --{unfit[0]} out")
+    verb = getattr(table, declaration.name)
+    asked: Table = verb(
+        values["question"], **_parameters(declaration, values), **_accepted(declaration, demand, values)
+    )
+    return asked
+
+
+def _accepted(declaration: Declaration, demand: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    kept = {"into": values["into"]}
+    if declaration.metrics:
+        kept |= {name: demand[name] for name in (*declaration.metrics, "confidence", "by")}
+    elif demand["confidence"] is not None or demand["by"] is not None:
+        raise InputError(f"{declaration.name} has no guarantee; leave --confidence and --by out")
+    if declaration.drops_rows:
+        kept["keep_all"] = values["keep_all"]
+    if "within" in values:
+        kept["within"] = values["within"]
+    return kept
+
+
+def _parameters(declaration: Declaration, values: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for parameter in declaration.parameters:
+        match parameter.kind:
+            case "labels":
+                found[parameter.name] = label_list(values["labels"], values["label"])
+            case "range":
+                found[parameter.name] = number_range(values["range_text"])
+            case "fields":
+                found[parameter.name] = field_types(values["field"], values["schema"])
+            case "flag":
+                found[parameter.name] = values[parameter.name]
+    return found
+
+
+def _agreed(table: Any, values: dict[str, Any]) -> bool:
+    """Ask before spending, where there is a person to ask and the job isn't small."""
+    if values["yes"] or values["as_json"] or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    estimate = table.estimate(**run_options(values))
+    if estimate.calls_high < 1000:  # noqa: PLR2004 - a job that nobody regrets
+        return True
+    return click.confirm(f"{estimate.line()}. Go on?", default=True, err=True)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values as JSON can keep them, paths made absolute so that ``resume`` finds them anywhere."""
+    paths = {"out", "state", "schema", "endpoints", "unjudged", "provenance"}
+    plain = {k: str(Path(v).absolute()) if k in paths and v is not None else v for k, v in values.items()}
+    return plain | {"table": str(Path(values["table"]).absolute())}
+
+
+COMMANDS = {declaration.name: ask_command(declaration) for declaration in OPERATORS}

@@ -1,0 +1,151 @@
+"""The options that commands share, and how their words become values."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rowsight.core.errors import InputError, SchemaError
+
+if TYPE_CHECKING:
+    from rowsight.execution.options import RunOptions
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+MODEL_OPTIONS = (
+    click.option("--model", required=True, metavar="NAME", help="The model to ask."),
+    click.option(
+        "--base-url", metavar="URL", help="An OpenAI-compatible server [default: $OPENAI_BASE_URL, else OpenAI]."
+    ),
+    click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, metavar="VAR", help="Where the key is."),
+    click.option("--endpoints", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file of endpoints."),
+    click.option("--concurrency", type=int, default=256, show_default=True, metavar="N", help="Most calls in flight."),
+    click.option("--rpm", type=int, metavar="N", help="Most requests a minute."),
+    click.option("--tpm", type=int, metavar="N", help="Most tokens a minute."),
+    click.option("--budget", metavar="CAP", help="500calls, 2Mtokens or 3.50usd: never exceeded."),
+    click.option("--price-in", type=float, metavar="USD", help="Dollars per million prompt tokens."),
+    click.option("--price-out", type=float, metavar="USD", help="Dollars per million completion tokens."),
+    click.option(
+        "--timeout", type=float, default=60.0, show_default=True, metavar="S", help="Seconds until a call hangs."
+    ),
+    click.option(
+        "--attempts", type=int, default=6, show_default=True, metavar="N", help="Most requests for a question."
+    ),
+    click.option("--max-tokens", type=int, metavar="N", help="Cap of a completion, reasoning included."),
+    click.option("--truncate", is_flag=True, help="Cut rows longer than the model's window instead of failing them."),
+    click.option("--seed", type=int, default=0, show_default=True, help="Seeds every random choice."),
+    click.option(
+        "--state", type=click.Path(path_type=Path), metavar="DIR", help="Where the ledger lives [$ROWSIGHT_STATE]."
+    ),
+    click.option("--no-ledger", is_flag=True, help="Keep answers only as long as the run."),
+    click.option("--store-prompts", is_flag=True, help="Keep prompts in the ledger, too."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+)
+RUN_OPTIONS = (
+    click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="CSV, JSON Lines, Parquet or Arrow."),
+    click.option("--into", metavar="NAME", help="The column for the answers [default: answer]."),
+    click.option("--limit", type=int, metavar="N", help="Only the first N rows."),
+    click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds."),
+    click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop."),
+    click.option("--yes", is_flag=True, help="Don't ask before spending."),
+    click.option("--on-failure", type=click.Choice(["null", "raise"]), default="null", show_default=True),
+    click.option(
+        "--unjudged", type=click.Path(path_type=Path), metavar="FILE", help="Rows without an answer, in full."
+    ),
+    click.option("--provenance", type=click.Path(path_type=Path), metavar="FILE", help="Where each answer comes from."),
+)
+STATE_OPTION = click.option(
+    "--state", type=click.Path(path_type=Path), metavar="DIR", help="Where the ledger lives [$ROWSIGHT_STATE]."
+)
+LEVELS = {
+    "precision": click.option("--precision", type=float, metavar="X", help="Share of kept rows that are right."),
+    "recall": click.option("--recall", type=float, metavar="X", help="Share of right rows that are kept."),
+    "accuracy": click.option("--accuracy", type=float, metavar="X", help="Share of rows answered as the model would."),
+}
+CONFIDENCE_OPTIONS = (
+    click.option("--confidence", type=float, metavar="X", help="Of the guarantee [default: 0.95]."),
+    click.option("--by", metavar="COLUMN", help="Hold the guarantee in every group of a column."),
+)
+_RUN_FIELDS = (
+    "model base_url api_key_env endpoints concurrency rpm tpm budget price_in price_out timeout attempts max_tokens truncate "
+    "on_failure seed store_prompts"
+).split()
+
+
+def with_options(options: tuple[Decorator, ...]) -> Decorator:
+    """Return a decorator that adds ``options``, shown in this order."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def run_options(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords of ``RunOptions`` out of a command's values."""
+    return {name: values[name] for name in _RUN_FIELDS if name in values} | {"ledger": not values["no_ledger"]}
+
+
+def checked_options(values: Mapping[str, Any]) -> RunOptions:
+    """Return the run options of a command; ``InputError`` where one makes no sense."""
+    from rowsight.execution.options import RunOptions  # noqa: PLC0415 - commands load what they use
+
+    return RunOptions(**run_options(values))
+
+
+def label_list(record: str | None, repeated: tuple[str, ...]) -> list[str]:
+    """Return the labels of ``--labels a,b`` (one CSV record) and of repeated ``--label``."""
+    rows = list(csv.reader([record], skipinitialspace=True)) if record else [[]]
+    labels = [label.strip() for label in (*rows[0], *repeated)]
+    if not labels:
+        raise InputError("classify needs labels: --labels a,b,c or --label a --label b")
+    return labels
+
+
+def number_range(text: str) -> tuple[float, float]:
+    """Return the range of ``0..10``."""
+    low, dots, high = text.partition("..")
+    try:
+        if not dots:
+            raise ValueError
+        return float(low), float(high)
+    except ValueError:
+        raise InputError(
+            f"--range {text!r} is not a range; write the lowest and the highest number, as in 0..10"
+        ) from None
+
+
+def field_types(fields: tuple[str, ...], schema: Path | None) -> dict[str, Any]:
+    """Return the fields of ``--field name:type`` or the JSON Schema of ``--schema FILE``."""
+    if bool(fields) == bool(schema):
+        raise InputError("extract needs --field name:type (repeatable) or --schema FILE, one of the two")
+    if schema:
+        return _schema_file(schema)
+    found: dict[str, Any] = {}
+    for item in fields:
+        name, colon, kind = item.partition(":")
+        if not (name.strip() and colon and kind.strip()):
+            raise InputError(f"--field {item!r} is not name:type; write one such as amount:number")
+        if name.strip() in found:
+            raise InputError(f"--field {name.strip()!r} is given twice; name each field once")
+        found[name.strip()] = kind.strip()
+    return found
+
+
+def _schema_file(path: Path) -> dict[str, Any]:
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--schema {path} can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SchemaError(f"--schema {path} is not JSON: {error}") from error
+    if not isinstance(loaded, dict):
+        raise SchemaError(f"--schema {path} is not a JSON Schema: it holds no object")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **loaded}

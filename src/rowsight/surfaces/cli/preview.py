@@ -1,0 +1,37 @@
+"""``rowsight preview``: a question tried on a small random sample, or two wordings compared."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from rowsight.surfaces.cli.options import MODEL_OPTIONS, checked_options, run_options, with_options
+
+
+@click.command("preview")
+@click.argument("table")
+@click.argument("question")
+@click.argument("other", required=False)
+@click.option("-n", "--rows", "n", type=int, default=50, show_default=True, help="Rows drawn at random.")
+@click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds.")
+@with_options(MODEL_OPTIONS)
+def preview(table: str, question: str, other: str | None, n: int, where: str | None, **values: Any) -> None:
+    """Ask QUESTION of a small random sample of TABLE; with OTHER, show the rows on which the two wordings disagree."""
+    from rowsight.session import Session  # noqa: PLC0415 - commands load what they use
+    from rowsight.surfaces.cli import show  # noqa: PLC0415
+    from rowsight.surfaces.table import read  # noqa: PLC0415
+
+    checked_options(values)
+    progress = show.ProgressLine(quiet=values["as_json"] or not sys.stderr.isatty())
+    source = read(table, session=Session(state=values["state"], listener=progress))
+    source = source.where(where) if where else source
+    with progress:
+        if other is None:
+            show.preview(source.preview(question, n, **run_options(values)), as_json=values["as_json"])
+        else:
+            show.difference(source.diff(question, other, n, **run_options(values)), as_json=values["as_json"])
+
+
+COMMANDS = {"preview": preview}

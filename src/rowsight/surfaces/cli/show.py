@@ -1,0 +1,202 @@
+"""What the command line prints: progress, results, reports, estimates. Nothing else in Rowsight prints."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+import orjson
+
+from rowsight.core.events import CascadeNote, Event, Progress, Warned
+
+if TYPE_CHECKING:
+    from rowsight.execution.estimate import Estimate
+    from rowsight.execution.preview import Difference, Preview
+    from rowsight.execution.report import AskReport, Report
+    from rowsight.execution.result import Result
+
+SHOWN_ROWS = 10
+_REDRAW_SECONDS = 0.2
+
+
+class ProgressLine:
+    """One line on stderr that is redrawn while a run goes on; ``quiet`` keeps warnings only."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._drawn = 0.0
+        self._width = 0
+        self._stage = ""
+
+    def __call__(self, event: Event) -> None:
+        """Listen to a run."""
+        match event:
+            case Warned(message=message):
+                self._clear()
+                click.echo(f"rowsight: {message}", err=True)
+            case CascadeNote(kind=kind):
+                self._stage = f" [{kind}]"
+            case Progress() if not self._quiet and time.monotonic() - self._drawn >= _REDRAW_SECONDS:
+                self._draw(progress_line(event) + self._stage)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clear()
+
+    def _draw(self, line: str) -> None:
+        self._drawn = time.monotonic()
+        click.echo("\r" + line.ljust(self._width), err=True, nl=False)
+        self._width = len(line)
+
+    def _clear(self) -> None:
+        if self._width:
+            click.echo("\r" + " " * self._width + "\r", err=True, nl=False)
+            self._width = 0
+
+
+def progress_line(event: Progress) -> str:
+    """Return progress in one line: rows, rate, calls, in flight, spent, time left."""
+    rate = event.rows_done / event.seconds if event.seconds > 0 else 0.0
+    of = f" of {event.rows:,}" if event.rows is not None else ""
+    spent = "" if event.cost is None else f", ${event.cost:,.4f}"
+    failed = f", {event.failed:,} failed" if event.failed else ""
+    left = ""
+    if event.rows and rate > 0:
+        left = f", {_duration((event.rows - event.rows_done) / rate)} left"
+    return f"{event.rows_done:,}{of} rows, {rate:,.0f}/s, {event.calls:,} calls, {event.in_flight} in flight{failed}{spent}{left}"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(max(seconds, 0.0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m" if hours else f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+
+
+def json_object(value: dict[str, Any]) -> None:
+    """Print one JSON object on stdout."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS).decode())
+
+
+def estimate(found: Estimate, *, as_json: bool) -> None:
+    """Print an estimate."""
+    if as_json:
+        json_object({"estimate": found.as_dict()})
+    else:
+        click.echo(found.text())
+
+
+def check_output(path: Path | None) -> None:
+    """Raise ``OutputError`` where a file can't be written, before anything is paid."""
+    from rowsight.engines.writers import writer_for  # noqa: PLC0415 - commands load what they use
+
+    if path is not None:
+        writer_for(path)
+
+
+def side_outputs(found: Result, values: dict[str, Any]) -> None:
+    """Write the files beside the result that were asked for."""
+    if values["unjudged"] is not None:
+        found.write_unjudged(values["unjudged"])
+    if values["provenance"] is not None:
+        found.write_provenance(values["provenance"])
+
+
+def result(found: Result, *, as_json: bool, out: Path | None) -> None:
+    """Print a result: one JSON object, or its first rows and the report."""
+    if as_json:
+        json_object(found.report.as_dict())
+        return
+    rows(found.head(SHOWN_ROWS), len(found))
+    click.echo(report_text(found.report))
+    if out is not None:
+        click.echo(f"Written to {out}")
+
+
+def rows(table: Any, total: int) -> None:
+    """Print the first rows of a table."""
+    from rich.console import Console  # noqa: PLC0415 - only where a table is drawn
+    from rich.table import Table  # noqa: PLC0415
+
+    drawn = Table(show_lines=False, caption=f"{min(len(table), total):,} of {total:,} rows", caption_justify="left")
+    for name in table.column_names:
+        drawn.add_column(name, overflow="ellipsis", no_wrap=True, max_width=48)
+    for row in table.to_pylist():
+        drawn.add_row(*(_cell(row[name]) for name in table.column_names))
+    Console(file=sys.stdout).print(drawn, markup=False, highlight=False)
+
+
+def _cell(value: Any) -> str:
+    from rich.markup import escape  # noqa: PLC0415 - only where a table is drawn
+
+    text = "" if value is None else str(value)
+    return escape(" ".join(text.split())[:200])
+
+
+def report_text(report: Report) -> str:
+    """Return the report as lines for people."""
+    lines: list[str] = []
+    for ask in report.asks:
+        lines += _ask_lines(ask)
+    cached = f", {report.cached_tokens:,} cached" if report.cached_tokens else ""
+    cost = "unknown (give --price-in and --price-out)" if report.cost is None else f"${report.cost:,.4f}"
+    lines.append(
+        f"Calls {report.calls:,}; tokens {report.prompt_tokens:,} in{cached}, {report.completion_tokens:,} out"
+    )
+    lines.append(f"Cost {cost}; {report.seconds:,.1f} s; run {report.run}")
+    lines += [f"Note: {note}" for note in report.notes]
+    if report.budget_spent:
+        lines.append(
+            f"The budget is spent: {report.total('skipped'):,} rows were skipped; to finish: {report.to_finish}"
+        )
+    return "\n".join(lines)
+
+
+def _ask_lines(ask: AskReport) -> list[str]:
+    parts = [f"{getattr(ask, n):,} {n}" for n in ("asked", "proxied", "null", "failed", "skipped") if getattr(ask, n)]
+    kept = "" if ask.kept is None else f"; kept {ask.kept:,}"
+    reused = f"; {ask.from_ledger:,} from the ledger" if ask.from_ledger else ""
+    lines = [f"{ask.operator} {ask.question!r}", f"  {ask.rows:,} rows: {', '.join(parts) or 'none'}{kept}{reused}"]
+    if ask.failures:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in ask.failures.most_common())
+        judged = " could not be judged" if ask.operator == "filter" else " have no answer"
+        lines.append(f"  {ask.failed:,} rows{judged}: {reasons}; run again to retry them")
+    if ask.certificate is not None:
+        lines.append(f"  {ask.certificate.statement()}")
+    return lines
+
+
+def preview(found: Preview, *, as_json: bool) -> None:
+    """Print a preview: its rows, the answers, the share of yes."""
+    said = None if found.yes is None else round(found.yes, 4)
+    if as_json:
+        json_object({**found.report.as_dict(), "yes": said, "sample": _plain_rows(found.rows)})
+        return
+    rows(_answers_first(found.rows, ["answer"]), len(found.rows))
+    click.echo(f"{'No row was judged' if said is None else f'{said:.0%} of the judged rows are yes'}")
+    click.echo(report_text(found.report))
+
+
+def difference(found: Difference, *, as_json: bool) -> None:
+    """Print the rows on which two wordings disagree."""
+    differing, total = found.rows, len(found.first.rows)
+    if as_json:
+        json_object({"rows": total, "differing": len(differing), "sample": _plain_rows(differing)})
+        return
+    rows(_answers_first(differing, ["answer", "answer_2"]), len(differing))
+    click.echo(f"The two wordings are answered differently on {len(differing):,} of {total:,} rows")
+
+
+def _answers_first(table: Any, names: list[str]) -> Any:
+    return table.select([*names, *(n for n in table.column_names if n not in {*names, "answer_status"})])
+
+
+def _plain_rows(table: Any) -> list[dict[str, Any]]:
+    return [
+        {k: v if isinstance(v, (str, int, float, bool, type(None))) else str(v) for k, v in r.items()}
+        for r in table.to_pylist()
+    ]

@@ -1,0 +1,179 @@
+"""Tables with lazy verbs: each verb returns a new table; nothing is asked before ``run``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rowsight.operators import operator
+from rowsight.plan.guarantee import demanded
+from rowsight.plan.nodes import Ask, Limit, Node, Project, Where
+from rowsight.plan.predicate import columns_used
+from rowsight.session import Session, options_of
+
+if TYPE_CHECKING:
+    from rowsight.execution.estimate import Estimate
+    from rowsight.execution.preview import Difference, Preview
+    from rowsight.execution.result import Result
+
+DEFAULT_INTO = "answer"
+
+
+def read(source: Any, *, session: Session | None = None) -> Table:
+    """Return a table over ``source``; nothing but its columns is read yet.
+
+    ``source`` is a path or glob (CSV, TSV, JSON Lines, Parquet) or a list of them, a pandas or Polars data frame, an
+    Arrow table or record batch reader (anything with ``__arrow_c_stream__``), or a DuckDB relation. Raises
+    ``SourceError`` where it can't be read.
+    """
+    session = session or Session()
+    return Table(session, session.scan(source))
+
+
+class Table:
+    """Rows, and the questions to be asked of them. Immutable: verbs return new tables."""
+
+    def __init__(self, session: Session, plan: Node) -> None:
+        self._session, self._plan = session, plan
+
+    @property
+    def plan(self) -> Node:
+        """The plan as written, before the optimizer."""
+        return self._plan
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+        return self._plan.columns
+
+    def filter(
+        self,
+        question: str,
+        *,
+        precision: float | None = None,
+        recall: float | None = None,
+        accuracy: float | None = None,
+        confidence: float | None = None,
+        by: str | None = None,
+        into: str | None = None,
+        keep_all: bool = False,
+    ) -> Table:
+        """Keep the rows for which the answer to ``question`` is yes.
+
+        ``into`` adds the answer as a column and its status as ``<into>_status``; ``keep_all`` keeps every row, too. With
+        ``precision`` and/or ``recall``, or ``accuracy``, few rows are asked and a certificate says how right the rest
+        is, with probability ``confidence`` (.95); ``by`` names a column in each group of which it must hold.
+        """
+        levels = {"precision": precision, "recall": recall, "accuracy": accuracy}
+        demand = {**levels, "confidence": confidence, "by": by}
+        return self._ask("filter", question, {}, demand, into, drop=not keep_all, show=keep_all or into is not None)
+
+    def classify(
+        self,
+        question: str,
+        labels: Iterable[str] | Mapping[str, str],
+        *,
+        several: bool = False,
+        accuracy: float | None = None,
+        confidence: float | None = None,
+        by: str | None = None,
+        into: str | None = None,
+    ) -> Table:
+        """Give every row one of ``labels`` (a list, or a mapping of label to description), or with ``several`` all that fit."""
+        demand = {"accuracy": accuracy, "confidence": confidence, "by": by}
+        return self._ask("classify", question, {"labels": labels, "several": several}, demand, into)
+
+    def extract(self, question: str, fields: Any, *, into: str | None = None) -> Table:
+        """Read typed fields out of every row: ``fields`` is a pydantic model, a dict of types, or a JSON Schema."""
+        return self._ask("extract", question, {"fields": fields}, {}, into)
+
+    def score(
+        self,
+        question: str,
+        *,
+        range: Sequence[float] = (0, 10),  # noqa: A002 - the word that users know
+        accuracy: float | None = None,
+        within: float | None = None,
+        confidence: float | None = None,
+        by: str | None = None,
+        into: str | None = None,
+    ) -> Table:
+        """Give every row a number in ``range``. ``accuracy`` is the share of rows ``within`` a tolerance of the model's."""
+        demand = {"accuracy": accuracy, "within": within, "confidence": confidence, "by": by}
+        return self._ask("score", question, {"range": range}, demand, into)
+
+    def complete(self, question: str, *, into: str | None = None) -> Table:
+        """Write a text about every row."""
+        return self._ask("complete", question, {}, {}, into)
+
+    def select(self, *columns: str) -> Table:
+        """Keep these columns, in this order."""
+        return Table(self._session, Project(self._plan, tuple(columns)))
+
+    def where(self, predicate: str) -> Table:
+        """Keep the rows for which a SQL predicate holds, such as ``"region = 'north' AND length(body) > 20"``."""
+        return Table(self._session, Where(self._plan, predicate, columns_used(predicate, self.columns)))
+
+    def limit(self, count: int) -> Table:
+        """Keep the first ``count`` rows; no more is asked than it takes."""
+        return Table(self._session, Limit(self._plan, count))
+
+    def explain(self) -> str:
+        """Return the plan as text: what the optimizer makes of it, highest step first."""
+        from rowsight.execution.explain import explained  # noqa: PLC0415 - running loads on use
+        from rowsight.optimizer import optimize  # noqa: PLC0415
+
+        return explained(optimize(self._plan))
+
+    def estimate(self, model: str = "", **options: Any) -> Estimate:
+        """Return rows, calls, tokens and money before anything is spent. ``options`` as in ``run``."""
+        return self._session.estimate(self._plan, options_of(model or "unnamed", options))
+
+    def run(self, model: str, *, out: str | Path | None = None, **options: Any) -> Result:
+        """Ask, and return the result. ``options`` are those of ``RunOptions``; ``out`` also writes a file.
+
+        Blocks until the run is done, also where an event loop runs (in a notebook); ``await arun`` doesn't.
+        """
+        return self._session.run(self._plan, options_of(model, options), out=out)
+
+    async def arun(self, model: str, *, out: str | Path | None = None, **options: Any) -> Result:
+        """Ask, and return the result, inside a running event loop."""
+        return await self._session.arun(self._plan, options_of(model, options), out=out)
+
+    def preview(self, question: str, n: int = 50, *, model: str, **options: Any) -> Preview:
+        """Ask a yes/no question of ``n`` rows drawn at random, and return them with their answers."""
+        return self._sampled([question], n, model, options).first
+
+    def diff(self, first: str, second: str, n: int = 50, *, model: str, **options: Any) -> Difference:
+        """Ask two wordings of a yes/no question of the same ``n`` random rows; return the rows on which they disagree."""
+        return self._sampled([first, second], n, model, options)
+
+    def _sampled(self, questions: list[str], n: int, model: str, options: dict[str, Any]) -> Difference:
+        asked = [operator("filter").question(q) for q in questions]
+        return self._session.preview(self._plan, asked, n, options_of(model, options))
+
+    def _ask(
+        self,
+        name: str,
+        question: str,
+        parameters: dict[str, Any],
+        demand: dict[str, Any],
+        into: str | None,
+        *,
+        drop: bool = False,
+        show: bool = True,
+    ) -> Table:
+        declaration = operator(name)
+        every = dict.fromkeys(("accuracy", "precision", "recall", "confidence", "within", "by"))
+        guarantee = demanded(**{**every, **demand}, offered=declaration.metrics, operator=name)
+        asked = declaration.question(question, **parameters)
+        return Table(self._session, Ask(self._plan, asked, into or DEFAULT_INTO, drop, show, guarantee))
+
+    def __repr__(self) -> str:
+        return f"<Table of {', '.join(self.columns)}>\n{self.explain()}"
+
+    def _repr_html_(self) -> str:
+        import html  # noqa: PLC0415 - notebooks only
+
+        return f"<pre>{html.escape(repr(self))}</pre>"
