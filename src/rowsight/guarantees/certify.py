@@ -28,7 +28,8 @@ of them at all times.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
+from fractions import Fraction
+from math import log, pi
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -168,3 +169,19 @@ def _expected_evidence(
     mixture = logsumexp(seen - betaln(PRIOR_STRENGTH, second), axis=-1) - log(len(PRIOR_MEANS))
     evidence = mixture - log_likelihood(safe_x, safe_n, safe_k, safe_m)
     return np.where(usable, evidence, np.where(null > m - n + x, np.inf, -np.inf))
+
+
+def allowed_errors(level: float, rows: int) -> int:
+    """Count the rows that may be wrong at ``level``: ``floor((1 - level) rows)``, exactly, reading the level as written."""
+    return int((1 - Fraction(repr(float(level)))) * rows)
+
+
+def attempt_share(failure: float, attempt: int) -> float:
+    """Return the failure probability that the ``attempt``-th try at one table, question and model may spend.
+
+    Nine tenths for the first; the rest is divided as ``6 / (pi^2 (k-1)^2)`` among the later ones. The shares add up to
+    ``failure``, so the statement holds even for the best-looking of any number of attempts.
+    """
+    if attempt == 1:
+        return 0.9 * failure
+    return 0.1 * failure * 6 / (pi**2 * (attempt - 1) ** 2)

@@ -1,0 +1,551 @@
+"""Answer all rows, asking few, so that at least a given share of the answers equals the oracle's.
+
+Train on uniform rows (doubling) and on rows that would be asked anyway (the uncertain end of the order), freeze, then
+draw rows that were never asked, in an order that anyone can replay, until the errors left are proved few enough. Sound
+for any proxy, however bad: the proof (``guarantees.certify``) looks at nothing but the draws after the freeze. Every
+row asked counts, so a worthless proxy costs no more than asking all rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import expit
+
+from rowsight.execution.cascade.prefix import NESTED, WEIGHTS, PrefixTrial
+from rowsight.execution.cascade.protocol import SKIPPED, Ask, Decision, Freeze, Note
+from rowsight.guarantees.certificate import array_digest, pack, plain, seal, sentences
+from rowsight.guarantees.certify import allowed_errors, attempt_share, labels_needed
+from rowsight.guarantees.draw import draw_key
+from rowsight.proxies import ridge
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from numpy.typing import NDArray
+
+    from rowsight.execution.cascade.protocol import Cascade, Request, Rows
+    from rowsight.plan.guarantee import Guarantee
+
+    Steps = Generator[Request, NDArray[Any] | None, None]
+    Known = tuple[NDArray[np.int64], NDArray[Any]]
+
+PLANNED = 100_000
+"""Rows on which a large table is planned."""
+TRAINED = 5_000
+"""Labels beyond which the proxy isn't refitted."""
+FIRST = 100
+"""Uniform rows asked first."""
+ROUNDS = 40
+PATIENCE_REST, PATIENCE_SMALL, PATIENCE_LARGE = 0.15, 0.15, 0.6
+"""Uniform sampling ends at so many labels per row left to ask, and per certification row (small and large tables)."""
+ACTIVE_SHARE, ACTIVE_GROWTH = 0.25, 0.1
+"""An active round asks this share of the band, or this share of the labels so far, whichever is more."""
+CAUTION = 0.5
+"""Standard errors by which a plan inflates the errors that it expects."""
+GRID = np.concatenate([np.linspace(0.02, 0.9, 45), np.linspace(0.91, 1.0, 19)])
+"""Shares of the rows that are tried as the proxy's part."""
+LEVELS = 24
+"""Steps to which answers of a score are rounded for its proxy."""
+
+
+def accuracy_cascade(
+    rows: Rows,
+    guarantee: Guarantee,
+    *,
+    classes: int | None,
+    seed: int = 0,
+    known: Known | None = None,
+    groups: NDArray[np.int64] | None = None,
+    attempt: int = 1,
+) -> Cascade:
+    """Certify ``guarantee.accuracy`` over ``rows``; in every group where ``groups`` (a code a row) is given.
+
+    ``classes``: how many class codes there are; ``None`` for scores (floats; right when within ``guarantee.within``).
+    ``known``: positions and answers that the ledger holds already; they count as asked and train, and aren't drawn.
+    ``attempt``: the how-manieth try at this table, question and model. The returned generator asks at most every row once.
+    """
+    return (yield from _Run(rows, guarantee, classes, seed, known, groups, attempt).steps())
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """The plan for one group: rows up to ``risk`` are proxied. Counts are rows of the whole table."""
+
+    risk: float
+    proxied: float
+    certifying: float
+    rest: float
+    share: float
+
+
+class _Dry(Exception):  # noqa: N818 - a signal between steps, not an error
+    """The budget ran out: some rows came back skipped."""
+
+
+class _Run:
+    """The state of one cascade: what was asked and answered, the proxy, the plan."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        guarantee: Guarantee,
+        classes: int | None,
+        seed: int,
+        known: Known | None,
+        groups: NDArray[np.int64] | None,
+        attempt: int,
+    ) -> None:
+        assert guarantee.accuracy is not None
+        self.rows, self.guarantee, self.seed, self.attempt = rows, guarantee, seed, attempt
+        self.count = rows.count
+        self.random = np.random.default_rng(seed)
+        self.answers: NDArray[Any] = np.full(
+            self.count, SKIPPED if classes else -np.inf, np.int64 if classes else float
+        )
+        self.asked = np.zeros(self.count, dtype=bool)
+        self.group = np.zeros(self.count, dtype=np.int64) if groups is None else np.asarray(groups, dtype=np.int64)
+        sizes = np.bincount(self.group, minlength=1)
+        self.sizes = [int(size) for size in sizes]
+        self.budgets = [allowed_errors(guarantee.accuracy, size) for size in self.sizes]
+        failure = float(1 - Fraction(repr(float(guarantee.confidence))))
+        self.share = attempt_share(failure, attempt)
+        self.proxy = _Proxy(classes, guarantee.within)
+        self.known = known
+        self.history: list[dict[str, Any]] = []
+
+    def steps(self) -> Cascade:
+        trials: list[PrefixTrial] = []
+        counts = {"training": 0, "certifying": 0}
+        record: dict[str, Any] = {}
+        try:
+            yield from self._train()
+            counts["training"] = int(self.asked.sum())
+            guesses, code = self._frozen()
+            trials = self._trials(guesses, code)
+            record = self._record(trials, guesses, code)
+            yield Freeze(record)
+            yield from self._certify(trials, guesses, record["key"], counts)
+        except _Dry:
+            yield Note("budget", {"asked": int(self.asked.sum()), "left": int(np.sum(~self.asked))})
+        return self._decide(trials, record, counts)
+
+    # --- asking -------------------------------------------------------------------------------------------------
+
+    def _ask(self, rows: NDArray[np.int64], purpose: str) -> Steps:
+        """Ask the rows that weren't asked yet."""
+        new = rows[~self.asked[rows]]
+        if len(new):
+            replies = yield Ask(new, purpose)
+            assert replies is not None
+            self._take(new, replies)
+
+    def _take(self, rows: NDArray[np.int64], replies: NDArray[Any]) -> None:
+        came = replies != -np.inf if self.proxy.scores else replies != SKIPPED
+        self.answers[rows[came]] = replies[came]
+        self.asked[rows[came]] = True
+        if not came.all():
+            raise _Dry
+
+    @property
+    def answered(self) -> NDArray[np.bool_]:
+        """Rows whose answer is the oracle's."""
+        return np.isfinite(self.answers) if self.proxy.scores else self.answers >= 0
+
+    # --- training -----------------------------------------------------------------------------------------------
+
+    def _train(self) -> Steps:
+        self._choose_sample()
+        order = self.random.permutation(self.uniform)
+        asked = min(FIRST, self.uniform)
+        while asked:
+            self.fair[order[:asked]] = True
+            yield from self._ask(self.sample[order[:asked]], "uniform")
+            plan = self._replan()
+            yield Note("plan", self._progress("uniform", plan))
+            if asked == self.uniform or asked >= self._enough(plan):
+                break
+            asked = min(2 * asked, self.uniform)
+        yield from self._active()
+
+    def _choose_sample(self) -> None:
+        """Take the rows to plan on: all, or a uniform sample (first) and known rows (after it)."""
+        chosen = np.arange(self.count)
+        if self.count > PLANNED:
+            chosen = np.sort(self.random.choice(self.count, PLANNED, replace=False))
+        self.uniform = len(chosen)
+        if self.known is not None and len(self.known[0]):
+            self._take(np.asarray(self.known[0], dtype=np.int64), np.asarray(self.known[1]))
+            extra = np.setdiff1d(self.known[0], chosen)[:TRAINED]
+            chosen = np.concatenate([chosen, extra])
+        self.sample = chosen
+        self.fair = np.zeros(len(chosen), dtype=bool)
+        self.features = self.rows.features(chosen) if self.count else None
+        self.ties = self.random.random(len(chosen)) * 1e-9
+
+    def _enough(self, plan: list[_Cut]) -> float:
+        """Uniform labels after which more of them wouldn't pay."""
+        certifying = sum(cut.certifying for cut in plan)
+        rest = sum(cut.rest for cut in plan)
+        return PATIENCE_REST * rest + (PATIENCE_SMALL if self.count < 20_000 else PATIENCE_LARGE) * certifying
+
+    def _active(self) -> Steps:
+        """Ask the most doubtful rows beyond the cut, which would be asked anyway, and plan anew, until none is left."""
+        for _ in range(ROUNDS):
+            plan = self._replan() if not self.history else self.plan
+            band = self._band(plan)
+            labelled = int(self.asked.sum())
+            if not len(band) or labelled >= TRAINED:
+                return
+            some = int(max(len(band) * ACTIVE_SHARE, ACTIVE_GROWTH * labelled, 32))
+            yield from self._ask(self.sample[band[:some]], "active")
+            yield Note("plan", self._progress("active", self._replan()))
+
+    def _band(self, plan: list[_Cut]) -> NDArray[np.int64]:
+        """Sample rows, not asked yet, that the plan would ask; the most doubtful first."""
+        cuts = np.array([cut.risk for cut in plan])
+        uniform = np.arange(len(self.sample)) < self.uniform
+        band = np.flatnonzero(uniform & ~self.asked[self.sample] & (self.risk > cuts[self.group[self.sample]]))
+        return np.asarray(band[np.argsort(-self.risk[band])])
+
+    def _replan(self) -> list[_Cut]:
+        """Refit the proxy, calibrate it on the uniform rows, and choose each group's cut."""
+        labelled = np.flatnonzero(self.answered[self.sample])
+        if len(labelled) > TRAINED:
+            labelled = np.sort(self.random.choice(labelled, TRAINED, replace=False))
+        self.risk = self.proxy.refit(self.features, labelled, self.answers[self.sample], self.fair) + self.ties
+        outside = max(self.count - self.uniform, 0) / max(self.uniform, 1)
+        weight = outside + ~self.asked[self.sample]
+        weight[self.uniform :] = 0
+        group = self.group[self.sample]
+        self.plan = [self._cut(g, np.flatnonzero(group == g), weight) for g in range(len(self.sizes))]
+        return self.plan
+
+    def _cut(self, group: int, rows: NDArray[np.int64], weight: NDArray[np.float64]) -> _Cut:
+        """Choose how far down the order of doubt the proxy answers: least certification plus rows beyond."""
+        rows = rows[np.argsort(self.risk[rows], kind="stable")]
+        size = np.cumsum(weight[rows])
+        expected = np.cumsum(weight[rows] * self.risk[rows])
+        total = float(size[-1]) if len(size) else 0.0
+        if total < 1:
+            return _Cut(-1.0, 0.0, 0.0, 0.0, 0.0)
+        steps = np.unique(np.clip(np.searchsorted(size, total * GRID), 0, len(rows) - 1))
+        seen = expected[steps] * self.fair.sum() / max(self.count, 1)
+        share = np.minimum(expected[steps] * (1 + CAUTION / np.sqrt(seen + 1)) / size[steps], 1.0)
+        lost = int(np.sum(self.asked & ~self.answered & (self.group == group)))
+        level = self.share / len(self.sizes) * WEIGHTS[-1]
+        certifying = 1.1 * labels_needed(np.round(size[steps]), self.budgets[group] - lost, share, level)
+        cost = np.minimum(certifying, size[steps]) + total - size[steps]
+        best = int(np.argmin(cost))
+        if cost[best] >= total:
+            return _Cut(-1.0, 0.0, 0.0, total, 1.0)
+        at = steps[best]
+        return _Cut(
+            float(self.risk[rows[at]]),
+            float(size[at]),
+            float(certifying[best]),
+            total - float(size[at]),
+            float(share[best]),
+        )
+
+    def _progress(self, stage: str, plan: list[_Cut]) -> dict[str, Any]:
+        values = {
+            "stage": stage,
+            "asked": int(self.asked.sum()),
+            "proxied": round(sum(cut.proxied for cut in plan)),
+            "certifying": round(sum(cut.certifying for cut in plan)),
+            "rest": round(sum(cut.rest for cut in plan)),
+            "quality": self.proxy.quality,
+        }
+        self.history.append(values)
+        return values
+
+    # --- freezing and certifying --------------------------------------------------------------------------------
+
+    def _frozen(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Score every row once: the proxy's answers, and the code of each row's stratum (0: asked)."""
+        guesses: NDArray[Any] = np.zeros(self.count, dtype=self.answers.dtype)
+        risk = np.full(self.count, np.inf, dtype=np.float32)
+        if self.count == self.uniform:
+            guesses[self.sample], risk[self.sample] = self.proxy.guesses, self.risk
+        else:
+            for first, features in self.rows.chunks():
+                piece = slice(first, first + features.shape[0])
+                guesses[piece], risk[piece] = self.proxy.answer(features)
+        code = np.zeros(self.count, dtype=np.int64)
+        for g, cut in enumerate(self.plan if self.count else []):
+            inside = np.flatnonzero((self.group == g) & ~self.asked & (risk <= cut.risk))
+            rank = np.empty(len(inside), dtype=np.int64)
+            rank[np.argsort(risk[inside], kind="stable")] = np.arange(len(inside))
+            depth = np.searchsorted(np.ceil(np.array(NESTED) * len(inside)), rank, side="right")
+            code[inside] = 1 + g * len(NESTED) + depth
+        return guesses, code
+
+    def _trials(self, guesses: NDArray[Any], code: NDArray[np.int64]) -> list[PrefixTrial]:
+        share = self.share / len(self.sizes)
+        trials = []
+        for g in range(len(self.sizes)):
+            members = np.flatnonzero((code > g * len(NESTED)) & (code <= (g + 1) * len(NESTED)))
+            depth = code[members] - 1 - g * len(NESTED)
+            expected = self.plan[g].share if self.count else 0.0
+            trials.append(PrefixTrial(f"prefix:{g}", members, depth, self.budgets[g], share, expected))
+        return trials
+
+    def _record(self, trials: list[PrefixTrial], guesses: NDArray[Any], code: NDArray[np.int64]) -> dict[str, Any]:
+        """Everything that the proof needs from before certification; the draw's key depends on all that is frozen."""
+        strata = pack(code)
+        proxies = array_digest(guesses[code > 0])
+        return {
+            "metrics": [{"metric": "accuracy", "level": self.guarantee.accuracy}],
+            "confidence": self.guarantee.confidence,
+            "within": self.guarantee.within,
+            "by": self.guarantee.by,
+            "seed": self.seed,
+            "attempt": self.attempt,
+            "share": self.share,
+            "rows": self.count,
+            "strata": strata,
+            "proxies_sha256": proxies,
+            "key": f"{strata['sha256']}|{proxies}",
+            "pools": [{"name": t.name, "codes": _codes(g), "size": len(t.members)} for g, t in enumerate(trials)],
+            "tests": [test for g, t in enumerate(trials) for test in t.plan(g, _codes(g)[0])],
+        }
+
+    def _certify(self, trials: list[PrefixTrial], guesses: NDArray[Any], key: str, counts: dict[str, int]) -> Steps:
+        self.guesses = guesses
+        for trial in trials:
+            trial.start(draw_key(self.seed, self.attempt, key, trial.name))
+        purpose = "band"
+        while True:
+            yield from self._ask(self._outside(trials), purpose)
+            purpose = "rest"
+            lost = [self._lost(g, trial) for g, trial in enumerate(trials)]
+            going = [(g, t) for g, t in enumerate(trials) if t.outcome(lost[g]) is None]
+            if not going:
+                return
+            drawn = [(t, t.batch(lost[g])) for g, t in going]
+            yield from self._draw([(t, places) for t, places in drawn if len(places)], counts)
+
+    def _draw(self, drawn: list[tuple[PrefixTrial, NDArray[np.int64]]], counts: dict[str, int]) -> Steps:
+        """Ask one batch of certification rows and hand each trial its own, in the order of its draw."""
+        if not drawn:
+            return
+        dry = False
+        try:
+            yield from self._ask(np.concatenate([t.members[places] for t, places in drawn]), "certify")
+        except _Dry:
+            dry = True
+        for trial, places in drawn:
+            came = self.asked[trial.members[places]]
+            places = places[: len(places) if came.all() else int(np.argmin(came))]  # noqa: PLW2901 - a stopped draw
+            rows = trial.members[places]
+            wrong = self.proxy.wrong(self.answers[rows], self.guesses[rows])
+            trial.observe(places, wrong, self.answered[rows])
+            counts["certifying"] += len(rows)
+        if dry:
+            raise _Dry
+
+    def _outside(self, trials: list[PrefixTrial]) -> NDArray[np.int64]:
+        """Rows in no prefix that is still aimed at."""
+        outside = np.ones(self.count, dtype=bool)
+        for trial in trials:
+            outside[np.setdiff1d(trial.members, trial.outside(), assume_unique=True)] = False
+        return np.flatnonzero(outside)
+
+    def _lost(self, group: int, trial: PrefixTrial) -> int:
+        """Rows of the group without the oracle's answer, outside the prefix aimed at."""
+        missing = (self.group == group) & ~self.answered
+        inside = np.setdiff1d(trial.members, trial.outside(), assume_unique=True)
+        return int(missing.sum() - missing[inside].sum())
+
+    # --- the result ---------------------------------------------------------------------------------------------
+
+    def _decide(self, trials: list[PrefixTrial], record: dict[str, Any], counts: dict[str, int]) -> Decision:
+        claims, pools = [], []
+        final = self.answers.copy()
+        for g, size in enumerate(self.sizes):
+            claim, inside = self._claim(g, trials[g] if trials else None)
+            claims.append({"metric": "accuracy", "group": g, "rows": size, "budget": self.budgets[g], **claim})
+            open_rows = inside[~self.asked[inside]]
+            if claim["holds"] and len(open_rows):
+                final[open_rows] = self.guesses[open_rows]
+        pools = [self._pool(pool, t) for pool, t in zip(record.get("pools", []), trials, strict=False)]
+        body = self._body(record, claims, pools, final, counts)
+        return Decision(final, self.asked.copy(), body, self._summary(trials, body))
+
+    def _claim(self, group: int, trial: PrefixTrial | None) -> tuple[dict[str, Any], NDArray[np.int64]]:
+        nobody = np.empty(0, dtype=np.int64)
+        lost = int(np.sum((self.group == group) & ~self.answered))
+        claim = {"test": None, "lost": lost, "remaining": lost, "holds": lost <= self.budgets[group]}
+        if trial is None or trial.aim is None or lost == 0:
+            return claim, nobody
+        outside = self._lost(group, trial)
+        outcome = trial.outcome(outside)
+        if outcome is None or (trial.bounds[trial.aim].drawn == 0 and outcome.remaining > self.budgets[group]):
+            return claim, nobody
+        bound = trial.bounds[trial.aim]
+        proof = {
+            "test": group * len(NESTED) + trial.aim,
+            "lost": outside,
+            "remaining": outcome.remaining,
+            "holds": True,
+            "drawn": bound.drawn,
+            "errors": bound.errors,
+            "mended": int(trial.mended[trial.aim]),
+            "upper": bound.upper,
+            "reached": list(bound.reached),
+        }
+        return proof, trial.members[trial.depth <= trial.aim]
+
+    def _pool(self, pool: dict[str, Any], trial: PrefixTrial) -> dict[str, Any]:
+        rows = trial.members[trial.places]
+        sampled = {"rows": rows.tolist(), "answers": plain(self.answers[rows]), "proxies": plain(self.guesses[rows])}
+        return {**pool, **sampled}
+
+    def _body(
+        self,
+        record: dict[str, Any],
+        claims: list[dict[str, Any]],
+        pools: list[dict[str, Any]],
+        final: NDArray[Any],
+        counts: dict[str, int],
+    ) -> dict[str, Any]:
+        remaining = sum(claim["remaining"] for claim in claims)
+        unanswered = int(np.sum(self.asked & ~self.answered))
+        given = np.isfinite(final) if self.proxy.scores else final >= 0
+        body = {
+            **self._head(),
+            "certified": all(claim["holds"] for claim in claims),
+            "reached": {"accuracy": 1 - remaining / self.count if self.count else 1.0},
+            "asked": int(self.asked.sum()) - unanswered,
+            "proxied": int(np.sum(given & ~self.asked)),
+            "unanswered": unanswered,
+            "skipped": int(np.sum(~given & ~self.asked)),
+            **counts,
+            "proof": {
+                **{name: record.get(name) for name in ("strata", "proxies_sha256")},
+                "pools": pools,
+                "tests": record.get("tests", []),
+                "claims": claims,
+            },
+        }
+        body["statement"] = sentences(body)
+        return seal(body)
+
+    def _head(self) -> dict[str, Any]:
+        return {
+            "metrics": [{"metric": "accuracy", "level": self.guarantee.accuracy}],
+            "confidence": self.guarantee.confidence,
+            "within": self.guarantee.within,
+            "by": self.guarantee.by,
+            "seed": self.seed,
+            "attempt": self.attempt,
+            "share": self.share,
+            "rows": self.count,
+        }
+
+    def _summary(self, trials: list[PrefixTrial], body: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "metric": "accuracy",
+            "rounds": self.history,
+            "population": [len(trial.members) for trial in trials],
+            "prefix": [None if t.aim is None else t.bounds[t.aim].population for t in trials],
+            **{name: body[name] for name in ("asked", "proxied", "training", "certifying", "certified", "reached")},
+        }
+
+
+def _codes(group: int) -> list[int]:
+    return list(range(1 + group * len(NESTED), 1 + (group + 1) * len(NESTED)))
+
+
+class _Proxy:
+    """The light model of a run: guesses and how likely each is wrong. Scores are classes of rounded values."""
+
+    def __init__(self, classes: int | None, within: float | None) -> None:
+        self.scores = classes is None
+        self.classes = classes or 0
+        self.within = within or 0.0
+        self.quality: float | None = None
+        """Share of the uniform rows that the proxy gets right without having seen them."""
+        self.guesses: NDArray[Any] = np.empty(0)
+
+    def wrong(self, answers: NDArray[Any], guesses: NDArray[Any]) -> NDArray[np.bool_]:
+        """Whether a guess differs from the oracle's answer; a row without an answer is wrong."""
+        if self.scores:
+            return np.asarray(~(np.abs(answers - guesses) <= self.within))
+        return np.asarray(answers != guesses)
+
+    def refit(
+        self, features: Any, labelled: NDArray[np.int64], answers: NDArray[Any], fair: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Fit on the labelled rows; return how likely each row's guess is wrong (labelled rows: left out)."""
+        size = len(answers)
+        if not len(labelled):
+            self.guesses, self.model = np.zeros(size, dtype=answers.dtype), None
+            return np.ones(size)
+        codes = self._encode(answers[labelled])
+        self.model = ridge.fit(features[labelled], codes, max(self.classes, 1))
+        chances = self.model.predict_proba(features)
+        chances[labelled] = self.model.left_out
+        self.guesses, doubt = self._choose(chances)
+        check = labelled[fair[labelled]]
+        wrong = self.wrong(answers[check], self.guesses[check])
+        self.quality = float(1 - wrong.mean()) if len(check) else None
+        self.calibration = platt(doubt[check], wrong)
+        return self._calibrated(doubt)
+
+    def answer(self, features: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Guess for new rows, and how likely each guess is wrong."""
+        if self.model is None:
+            return np.zeros(features.shape[0]), np.ones(features.shape[0])
+        guesses, doubt = self._choose(self.model.predict_proba(features))
+        return guesses, self._calibrated(doubt)
+
+    def _encode(self, answers: NDArray[Any]) -> NDArray[np.int64]:
+        if not self.scores:
+            return np.asarray(answers, dtype=np.int64)
+        self.values = np.unique(np.quantile(answers, np.linspace(0, 1, LEVELS), method="nearest"))
+        self.classes = len(self.values)
+        self.agreement = (np.abs(self.values[:, None] - self.values[None, :]) <= self.within).astype(float)
+        return np.asarray(np.abs(answers[:, None] - self.values).argmin(axis=1), dtype=np.int64)
+
+    def _choose(self, chances: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        if not self.scores:
+            best = chances.argmax(axis=1)
+            doubt = 1 - chances[np.arange(len(best)), best]
+            return best, doubt
+        right = chances @ self.agreement
+        best = right.argmax(axis=1)
+        return self.values[best], 1 - right[np.arange(len(best)), best]
+
+    def _calibrated(self, doubt: NDArray[np.float64]) -> NDArray[np.float64]:
+        shift, slope = self.calibration
+        return np.asarray(expit(shift + slope * _logit(doubt)))
+
+
+def _logit(doubt: NDArray[np.float64]) -> NDArray[np.float64]:
+    clipped = np.clip(doubt, 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
+def platt(doubt: NDArray[np.float64], wrong: NDArray[np.bool_]) -> tuple[float, float]:
+    """Fit a monotone logistic map from stated to true doubt: (shift, slope).
+
+    Platt's smoothed targets, and a weak prior towards the identity, keep few rows from claiming certainty.
+    """
+    x = _logit(doubt)
+    bad = wrong.sum()
+    targets = np.where(wrong, (bad + 1) / (bad + 2), 1 / (len(wrong) - bad + 2))
+    shift, slope = 0.0, 1.0
+    for _ in range(25):
+        p = expit(shift + slope * x)
+        w = p * (1 - p)
+        gradient = np.array([np.sum(p - targets) + 0.1 * shift, np.sum((p - targets) * x) + 4 * (slope - 1)])
+        off = np.sum(w * x)
+        hessian = np.array([[np.sum(w) + 0.1, off], [off, np.sum(w * x * x) + 4]])
+        step = np.clip(np.linalg.solve(hessian, gradient), -2, 2)
+        shift, slope = float(shift - step[0]), float(max(slope - step[1], 0.05))
+    return shift, slope
