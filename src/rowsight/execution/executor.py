@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from rowsight.calls.gateway import Gateway
-from rowsight.core.events import Listener, ignore
+from rowsight.core.events import Listener, Progress, ignore
 from rowsight.engines.base import Relations, text_name
 from rowsight.execution.asking import AskStep, Inquiry, Trace, Unjudged
 from rowsight.execution.certified import certified
@@ -26,6 +26,14 @@ from rowsight.plan.nodes import Ask, Limit, Node, Project, Where, walk
 
 BATCH_ROWS = 1024
 Step = Callable[[Piece], Awaitable[Piece]]
+
+
+@dataclass(frozen=True)
+class AskWork:
+    """Where a question of the plan keeps what came of it."""
+
+    report: AskReport
+    unjudged: Unjudged
 
 
 @dataclass
@@ -39,8 +47,7 @@ class Work:
     trace: Trace
     directory: Path
     listener: Listener = ignore
-    asks: dict[int, AskReport] = field(default_factory=dict)
-    unjudged: dict[str, Unjudged] = field(default_factory=dict)
+    asks: dict[int, AskWork] = field(default_factory=dict)
 
     def inquiry(self, ask: Ask) -> Inquiry:
         """Return the question of ``ask`` on the road of this run."""
@@ -51,9 +58,26 @@ class Work:
         for node in walk(plan):
             if isinstance(node, Ask):
                 report = AskReport(node.question.operator, node.question.template.source, node.into)
-                self.asks[id(node)] = report
+                path = self.directory / f"unjudged-{len(self.asks)}.arrow"
+                self.asks[id(node)] = AskWork(report, Unjudged(path))
                 self.report.asks.append(report)
-                self.unjudged[node.into] = Unjudged(self.directory / f"unjudged-{len(self.asks)}.arrow")
+
+    def named(self) -> dict[str, AskWork]:
+        """Return the questions by their column; a repeated name is numbered."""
+        names: dict[str, AskWork] = {}
+        for ask in self.asks.values():
+            name, number = ask.report.into, 2
+            while name in names:
+                name, number = f"{ask.report.into}_{number}", number + 1
+            names[name] = ask
+        return names
+
+    def progress(self, rows: int | None, seconds: float) -> Progress:
+        """Return how far the run is."""
+        first = self.report.asks[0].rows if self.report.asks else 0
+        tally = self.gateway.tally
+        known = self.report.total("from_ledger"), self.report.total("failed")
+        return Progress(first, rows, self.gateway.in_flight, tally.calls, *known, tally.cost, seconds)
 
 
 async def pieces(node: Node, work: Work) -> AsyncIterator[Piece]:
@@ -141,7 +165,8 @@ async def _limited(node: Limit, work: Work) -> AsyncIterator[Piece]:
 def _step(node: Ask | Where | Project, work: Work) -> Step:
     match node:
         case Ask():
-            return AskStep(node, work.inquiry(node), work.asks[id(node)], work.trace, work.unjudged[node.into])
+            made = work.asks[id(node)]
+            return AskStep(node, work.inquiry(node), made.report, work.trace, made.unjudged)
         case Where(predicate=predicate):
             return lambda piece: _where(piece, predicate, work)
         case Project(columns=columns):

@@ -66,13 +66,16 @@ class OrderedMap:
 
     async def over(self, source: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
         """Yield the processed pieces of ``source`` in order; leaving early cancels what is under way."""
-        feeding: asyncio.Task[bool] | None = asyncio.ensure_future(self._feed(source))
+        broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        feeding: asyncio.Task[bool] | None = asyncio.ensure_future(self._feed(source, broken))
         try:
             while feeding or self._tasks:
                 pending = {t for t in (feeding, self._tasks[0] if self._tasks else None) if t}
-                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({*pending, broken}, return_when=asyncio.FIRST_COMPLETED)
+                if broken.done():
+                    broken.result()
                 if feeding and feeding.done():
-                    feeding = asyncio.ensure_future(self._feed(source)) if feeding.result() else None
+                    feeding = asyncio.ensure_future(self._feed(source, broken)) if feeding.result() else None
                 for piece in self._ready():
                     yield piece
         finally:
@@ -80,14 +83,17 @@ class OrderedMap:
             for task in leftovers:
                 task.cancel()
             await asyncio.gather(*leftovers, return_exceptions=True)
+            broken.cancel()
 
-    async def _feed(self, source: AsyncIterator[Piece]) -> bool:
+    async def _feed(self, source: AsyncIterator[Piece], broken: asyncio.Future[None]) -> bool:
         await self._room()
         try:
             piece = await anext(source)
         except StopAsyncIteration:
             return False
-        self._tasks.append(asyncio.ensure_future(self._run(piece, self._next)))
+        task = asyncio.ensure_future(self._run(piece, self._next))
+        task.add_done_callback(lambda done: _report(done, broken))
+        self._tasks.append(task)
         self._next += 1
         return True
 
@@ -103,3 +109,9 @@ class OrderedMap:
             return _Parked.write(result, self._directory / f"waiting-{number}.arrow")
         self._waiting += 1
         return result
+
+
+def _report(task: asyncio.Task[Piece | _Parked], broken: asyncio.Future[None]) -> None:
+    """Let the first failure end the map at once, wherever in the order it stands."""
+    if not task.cancelled() and (error := task.exception()) is not None and not broken.done():
+        broken.set_exception(error)

@@ -1,0 +1,284 @@
+"""An ask with a guarantee: all rows come first, a cascade decides which are asked, the proxy answers the others.
+
+The cascade is a generator without I/O (``execution.cascade``); here its requests meet the model, the ledger and the disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from rowsight.core.events import CascadeNote
+from rowsight.core.identity import digest
+from rowsight.execution.asking import NULL, Arguments, Inquiry, Told, answered, arguments_of, record
+from rowsight.execution.cascade import cascade_for
+from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
+from rowsight.execution.ordered import Piece
+from rowsight.plan import nodes
+from rowsight.plan.schema import Label, Number
+from rowsight.proxies.features import SEPARATOR, Featurizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rowsight.engines.base import Spool
+    from rowsight.execution.executor import Work
+    from rowsight.proxies.features import Features, Matrix
+
+_SLICE = 4096
+"""Rows asked for at once: enough to keep every call slot busy, few enough to hold."""
+_POSITION = "__position"
+
+
+async def certified(ask: nodes.Ask, source: AsyncIterator[Piece], work: Work) -> AsyncIterator[Piece]:
+    """Yield the rows of ``source`` in order, answered under the guarantee of ``ask``."""
+    batches = [batch async for batch in _with_positions(source, work)]
+    if not batches:
+        return
+    spool = work.relations.spool(batches, batches[0].schema)
+    population = Population.of(spool, ask)
+    driver = _Driver(ask, work, population)
+    decision = await driver.decide()
+    for piece in driver.told(decision):
+        yield piece
+
+
+async def _with_positions(source: AsyncIterator[Piece], work: Work) -> AsyncIterator[pa.RecordBatch]:
+    async for piece in source:
+        yield piece.rows.append_column(_POSITION, piece.positions)
+
+
+@dataclass
+class Population:
+    """The rows under a guarantee: those that have something to be asked about.
+
+    ``places`` maps their numbers 0..count-1 to positions in the spool; ``table_digest`` names all argument texts in order.
+    """
+
+    spool: Spool
+    columns: tuple[str, ...]
+    places: NDArray[np.int64]
+    groups: NDArray[np.int64] | None
+    table_digest: bytes
+    group_names: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, spool: Spool, ask: nodes.Ask) -> Population:
+        """Read the argument texts once: which rows are askable, in which group, and the digest of all."""
+        columns = ask.question.template.columns
+        by = ask.guarantee.by if ask.guarantee else None
+        texts, lengths = hashlib.sha256(), hashlib.sha256()
+        askable: list[NDArray[np.bool_]] = []
+        codes: dict[str, int] = {}
+        groups: list[int] = []
+        for batch in spool.batches():
+            arguments = arguments_of(batch, columns)
+            askable.append(np.fromiter((None not in a and any(a) for a in arguments), bool, len(arguments)))
+            for argument in arguments:
+                parts = [(t or "").encode("utf-8", "surrogatepass") for t in argument]
+                texts.update(b"".join(parts))
+                lengths.update(np.array([-1 if t is None else len(p) for t, p in zip(argument, parts, strict=True)]).tobytes())
+            if by is not None:
+                groups += [codes.setdefault(str(v), len(codes)) for v in batch.column(by).to_pylist()]
+        places = np.flatnonzero(np.concatenate(askable)) if askable else np.empty(0, np.int64)
+        grouped = np.array(groups, np.int64)[places] if by is not None else None
+        return cls(spool, columns, places, grouped, hashlib.sha256(texts.digest() + lengths.digest()).digest(), list(codes))
+
+    @property
+    def count(self) -> int:
+        """Rows in the population."""
+        return len(self.places)
+
+    def arguments(self, rows: NDArray[np.int64]) -> list[Arguments]:
+        """Return the argument tuples of rows of the population."""
+        names = tuple(self.spool.schema.names)
+        table = self.spool.take(self.places[rows], names).combine_chunks()
+        return [a for batch in table.to_batches() for a in arguments_of(batch, self.columns)]
+
+
+class TableRows:
+    """The cascade's view of the population: features on demand, never all at once."""
+
+    def __init__(self, population: Population, features: Features) -> None:
+        self._population, self._features = population, features
+
+    @property
+    def count(self) -> int:
+        """Rows in the population."""
+        return self._population.count
+
+    def features(self, rows: NDArray[np.int64]) -> Matrix:
+        """Features of the given rows, in the given order."""
+        return self._features.transform(_joined(self._population.arguments(rows)))
+
+    def chunks(self) -> Iterator[tuple[int, Matrix]]:
+        """Features of all rows in order, in pieces that fit in memory."""
+        for start in range(0, self.count, 16_384):
+            rows = np.arange(start, min(start + 16_384, self.count))
+            yield start, self.features(rows)
+
+
+def _joined(arguments: list[Arguments]) -> list[str]:
+    return [SEPARATOR.join(t or "" for t in a) for a in arguments]
+
+
+class _Driver:
+    """Answers a cascade's requests."""
+
+    def __init__(self, ask: nodes.Ask, work: Work, population: Population) -> None:
+        self.ask, self.work, self.population = ask, work, population
+        self.inquiry: Inquiry = work.inquiry(ask)
+        self.failed: dict[int, Told] = {}
+        self.from_ledger = np.zeros(population.count, dtype=bool)
+        answer = ask.question.answer
+        self.labels = answer.labels if isinstance(answer, Label) else (False, True)
+        self.number = isinstance(answer, Number)
+        self._code = {label: code for code, label in enumerate(self.labels)}
+
+    async def decide(self) -> Decision:
+        """Run the cascade to its end."""
+        attempt = await self._attempt()
+        rows = TableRows(self.population, self._featurizer())
+        cascade = cascade_for(
+            rows,
+            self.ask.guarantee,
+            classes=None if self.number else len(self.labels),
+            seed=self.work.options.seed,
+            known=_unpacked(attempt["known"], self.population.count),
+            groups=self.population.groups,
+            attempt=attempt["number"],
+        )
+        reply: NDArray[Any] | None = None
+        while True:
+            try:
+                request = cascade.send(reply)
+            except StopIteration as done:
+                decision: Decision = done.value
+                return decision
+            reply = await self._reply(request)
+
+    async def _reply(self, request: Ask | Freeze | Note) -> NDArray[Any] | None:
+        match request:
+            case Ask(rows=rows):
+                return await self._asked(rows)
+            case Freeze(record=frozen):
+                await self.work.gateway.keep(f"frozen:{self.subject}", frozen)
+            case Note(kind=kind, values=values):
+                self.work.listener(CascadeNote(kind, values))
+        return None
+
+    async def _asked(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        pieces = [await self._slice(rows[i : i + _SLICE]) for i in range(0, len(rows), _SLICE)]
+        return np.concatenate(pieces) if pieces else np.empty(0, np.float64 if self.number else np.int64)
+
+    async def _slice(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        arguments = self.population.arguments(rows)
+        places: dict[Arguments, int] = {}
+        order = [places.setdefault(a, len(places)) for a in arguments]
+        told = await self.inquiry.ask(list(places))
+        codes = [self._coded(told[place]) for place in order]
+        for row, place in zip(rows.tolist(), order, strict=True):
+            self.from_ledger[row] |= told[place].from_ledger
+            if told[place].status != "asked":
+                self.failed[row] = told[place]
+        return np.array(codes, np.float64 if self.number else np.int64)
+
+    def _coded(self, told: Told) -> float | int:
+        if told.status == "asked":
+            return float(told.value) if self.number else self._code[told.value]
+        if self.number:
+            return float("nan")
+        return SKIPPED if told.status == "skipped" else UNANSWERED
+
+    def _featurizer(self) -> Features:
+        rng = np.random.default_rng([self.work.options.seed, 1])
+        size = min(self.population.count, 20_000)
+        sample = np.sort(rng.choice(self.population.count, size, replace=False))
+        return Featurizer.fit(_joined(self.population.arguments(sample)))
+
+    @property
+    def subject(self) -> str:
+        """Names the table, the question and the model: attempts at it are counted together."""
+        requests = self.inquiry.requests
+        question = digest([requests.model, requests.system, requests.schema])
+        return hashlib.sha256(self.population.table_digest + question.encode()).hexdigest()
+
+    async def _attempt(self) -> dict[str, Any]:
+        """Return this attempt's number and which rows were answered when it began, from the ledger where it began before."""
+        demand = digest([self.ask.guarantee, self.work.options.seed])
+        name = f"attempt:{self.subject}:{demand}"
+        kept = await self.work.gateway.kept(name)
+        if kept is None:
+            number = await self.work.gateway.next_attempt(self.subject)
+            kept = {"number": number, "known": _packed(await self._known())}
+            await self.work.gateway.keep(name, kept)
+        return kept
+
+    async def _known(self) -> NDArray[np.bool_]:
+        """Return which rows have an answer in the ledger already; large tables are spared the look-up when a sample has none."""
+        count = self.population.count
+        known = np.zeros(count, dtype=bool)
+        probe = np.random.default_rng([self.work.options.seed, 2]).permutation(count)[:2000]
+        if not (await self._recorded(np.sort(probe))).any():
+            return known
+        for start in range(0, count, _SLICE):
+            rows = np.arange(start, min(start + _SLICE, count))
+            known[rows] = await self._recorded(rows)
+        return known
+
+    async def _recorded(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        requests = [self.inquiry.request(a) for a in self.population.arguments(rows)]
+        found = await self.work.gateway.recorded([r.key for r in requests if r is not None])
+        return np.array([r is not None and r.key in found for r in requests], dtype=bool)
+
+    def told(self, decision: Decision) -> Iterator[Piece]:
+        """Yield all rows in order with what the cascade decided, counted and traced."""
+        report = self.work.asks[id(self.ask)]
+        report.report.certificate = decision.certificate
+        report.report.cascade = decision.summary
+        askable = np.full(self.population.spool.count, -1, dtype=np.int64)
+        askable[self.population.places] = np.arange(self.population.count)
+        start = 0
+        for batch in self.population.spool.batches():
+            numbers = askable[start : start + batch.num_rows]
+            start += batch.num_rows
+            piece = Piece(batch.column(_POSITION), batch.drop_columns([_POSITION]))
+            rows = self._rows_told(piece.rows, numbers, decision)
+            record(report.report, rows)
+            self.work.trace.write(piece.positions, self.ask.into, rows)
+            report.unjudged.write(piece.rows, self.ask, rows)
+            yield answered(self.ask, piece, [t.value for t in rows], [t.status for t in rows], report.report)
+
+    def _rows_told(self, rows: pa.RecordBatch, numbers: NDArray[np.int64], decision: Decision) -> list[Told]:
+        arguments = arguments_of(rows, self.population.columns)
+        return [
+            NULL if number < 0 else self._told(number, arguments[place], decision)
+            for place, number in enumerate(numbers.tolist())
+        ]
+
+    def _told(self, number: int, arguments: Arguments, decision: Decision) -> Told:
+        if number in self.failed:
+            return self.failed[number]
+        code = decision.answers[number]
+        value = float(code) if self.number else self.labels[int(code)]
+        if not decision.asked[number]:
+            return Told(value, "proxied")
+        request = self.inquiry.request(arguments)
+        key = None if request is None else request.key
+        return Told(value, "asked", key, from_ledger=bool(self.from_ledger[number]))
+
+
+def _packed(flags: NDArray[np.bool_]) -> str:
+    return b64encode(zlib.compress(np.packbits(flags).tobytes())).decode()
+
+
+def _unpacked(text: str, count: int) -> NDArray[np.bool_]:
+    bits = np.frombuffer(zlib.decompress(b64decode(text)), np.uint8)
+    return np.unpackbits(bits, count=count).astype(bool)

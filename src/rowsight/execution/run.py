@@ -1,0 +1,163 @@
+"""One run from plan to result: opens what it needs, optimizes with samples, streams the rows out, closes everything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+
+from rowsight.calls.gateway import Gateway, open_gateway
+from rowsight.core.errors import BudgetError, FailedRowsError
+from rowsight.core.events import Listener, Progress
+from rowsight.engines.arrow import arrow_type
+from rowsight.engines.base import Engine, Relations
+from rowsight.engines.sources import Source
+from rowsight.engines.writers import OutputFile
+from rowsight.execution.asking import Trace
+from rowsight.execution.estimate import estimated
+from rowsight.execution.executor import Work, has_ask, pieces
+from rowsight.execution.options import RunOptions
+from rowsight.execution.report import Report
+from rowsight.execution.result import ROWS_FILE, Result
+from rowsight.execution.sampling import sampled_stats
+from rowsight.optimizer import optimize
+from rowsight.plan.nodes import Ask, Node, Project
+
+_TICK_SECONDS = 0.25
+
+
+class Run:
+    """A run of one plan. ``execute`` does it; what it opened is closed whatever happens."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        sources: Mapping[str, Source],
+        options: RunOptions,
+        state: Path,
+        environment: Mapping[str, str],
+        listener: Listener,
+    ) -> None:
+        self._engine, self._sources, self._options = engine, sources, options
+        self._state, self._environment, self._listener = state, environment, listener
+        self._directory: TemporaryDirectory[str] = TemporaryDirectory(prefix="rowsight-run-")
+
+    async def execute(self, plan: Node, out: Path | None, spec: dict[str, Any], resuming: str | None) -> Result:
+        """Run ``plan``; write the rows to ``out``, too, where given; keep answers under the run's name in the ledger."""
+        run = resuming or new_run_id()
+        relations = self._engine.open(self._sources)
+        try:
+            async with open_gateway(self._options, self._state, self._environment, run, spec, resuming=bool(resuming)) as gateway:
+                return await self._through(plan, out, run, relations, gateway)
+        finally:
+            relations.close()
+
+    async def _through(self, plan: Node, out: Path | None, run: str, relations: Relations, gateway: Gateway) -> Result:
+        started = time.perf_counter()
+        report = Report(run, self._options.model)
+        directory = Path(self._directory.name)
+        trace = Trace(directory / "trace.arrow")
+        work = Work(relations, gateway, self._options, report, trace, directory, self._listener)
+        plan = optimize(plan, await sampled_stats(optimize(plan), work))
+        work.begin(plan)
+        try:
+            async with self._progress(plan, work, started):
+                await self._stream(plan, out, work)
+        finally:
+            trace.close()
+            for ask in work.asks.values():
+                ask.unjudged.close()
+            self._tally(work, gateway, started)
+        report.output = None if out is None else str(out)
+        await self._closing(work, gateway)
+        unjudged = {name: ask.unjudged for name, ask in work.named().items()}
+        return Result(report, self._directory, trace, unjudged, gateway.provenance())
+
+    async def _stream(self, plan: Node, out: Path | None, work: Work) -> None:
+        schema = output_schema(plan, work.relations)
+        names = list(plan.columns)
+        with contextlib.ExitStack() as files:
+            rows = files.enter_context(pa.OSFile(str(work.directory / ROWS_FILE), "wb"))
+            kept = files.enter_context(pa.ipc.new_file(rows, schema))
+            output = files.enter_context(OutputFile(out, schema)) if out is not None else None
+            stream = pieces(plan, work)
+            async with aclosing(stream):
+                async for piece in stream:
+                    batch = piece.rows.select(names).cast(schema)
+                    work.report.output_rows += batch.num_rows
+                    kept.write_batch(batch)
+                    if output is not None:
+                        output.write(batch)
+
+    def _tally(self, work: Work, gateway: Gateway, started: float) -> None:
+        report, tally = work.report, gateway.tally
+        report.calls, report.retries, report.repairs = tally.calls, tally.retries, tally.repairs
+        report.prompt_tokens = tally.usage.prompt_tokens
+        report.completion_tokens = tally.usage.completion_tokens
+        report.cached_tokens = tally.usage.cached_tokens
+        report.cost = tally.cost
+        report.seconds = time.perf_counter() - started
+        report.budget_spent = report.total("skipped") > 0
+
+    async def _closing(self, work: Work, gateway: Gateway) -> None:
+        """Record the end; raise where the caller wants failures raised. Every answer is kept by now."""
+        report = work.report
+        if report.budget_spent:
+            report.to_finish = gateway.to_finish(report.total("skipped"))
+        await gateway.end("budget" if report.budget_spent else "done", report.as_dict())
+        failed = report.total("failed")
+        if self._options.on_failure == "raise" and failed:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.failures.most_common())
+            raise FailedRowsError(
+                f"{failed:,} rows failed ({reasons}); every answer is kept, so the same command asks only these again"
+            )
+        if self._options.on_failure == "raise" and report.budget_spent:
+            raise BudgetError(f"the budget is spent with {report.total('skipped'):,} rows to go; every answer is kept")
+
+    @contextlib.asynccontextmanager
+    async def _progress(self, plan: Node, work: Work, started: float) -> Any:
+        rows = None if not has_ask(plan) else await asyncio.to_thread(_rows_to_ask, plan, work.relations)
+
+        async def tick() -> None:
+            while True:
+                await asyncio.sleep(_TICK_SECONDS)
+                self._listener(work.progress(rows, time.perf_counter() - started))
+
+        ticking = asyncio.ensure_future(tick())
+        try:
+            yield
+        finally:
+            ticking.cancel()
+
+
+def new_run_id() -> str:
+    """Return a name for a run: when it began, and four letters that keep it apart."""
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)
+
+
+def output_schema(plan: Node, relations: Relations) -> pa.Schema:
+    """Return the Arrow schema of what a plan yields."""
+    if not has_ask(plan):
+        return relations.schema(plan)
+    below = output_schema(plan.inputs[0], relations)
+    if isinstance(plan, Ask) and plan.show:
+        into, status = plan.added
+        return below.append(pa.field(into, arrow_type(plan.question.answer))).append(pa.field(status, pa.string()))
+    if isinstance(plan, Project):
+        return pa.schema([below.field(name) for name in plan.columns])
+    return below
+
+
+def _rows_to_ask(plan: Node, relations: Relations) -> int:
+    while has_ask(plan):
+        plan = plan.inputs[0]
+    return relations.count(plan)

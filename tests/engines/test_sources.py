@@ -1,0 +1,125 @@
+"""What a table may be made of."""
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rowsight.core.errors import InputError, SourceError
+from rowsight.engines.duckdb import DuckDBEngine
+from rowsight.engines.sources import source_of
+from rowsight.plan.nodes import Scan, Where
+
+ROWS = [{"a": 1, "t": "x"}, {"a": 2, "t": None}]
+TABLE = pa.Table.from_pylist(ROWS)
+
+
+def rows_of(value):
+    engine = DuckDBEngine()
+    source = source_of(value)
+    names = tuple(engine.schema(source).names)
+    relations = engine.open({"s": source})
+    try:
+        return [row for batch in relations.stream(Scan("s", names), (), 10) for row in batch.to_pylist()]
+    finally:
+        relations.close()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: TABLE,
+        lambda: TABLE.to_batches()[0],
+        lambda: TABLE.to_reader(),
+        lambda: TABLE.to_pandas(),
+        lambda: pl.from_arrow(TABLE),
+        lambda: pl.from_arrow(TABLE).lazy(),
+        lambda: duckdb.sql("SELECT * FROM (VALUES (1::BIGINT, 'x'), (2, NULL)) v(a, t)"),
+    ],
+)
+def test_tables_in_memory(make):
+    assert rows_of(make()) == ROWS
+
+
+def test_files(tmp_path):
+    pq.write_table(TABLE, tmp_path / "one.parquet")
+    pq.write_table(TABLE, tmp_path / "two.parquet")
+    TABLE.to_pandas().to_csv(tmp_path / "one.csv", index=False)
+    (tmp_path / "one.jsonl").write_text('{"a": 1, "t": "x"}\n{"a": 2, "t": null}\n')
+    assert rows_of(tmp_path / "one.parquet") == ROWS
+    assert rows_of(str(tmp_path / "*.parquet")) == ROWS * 2
+    assert rows_of([tmp_path / "two.parquet", tmp_path / "one.parquet"]) == ROWS * 2
+    assert rows_of(tmp_path / "one.csv") == ROWS
+    assert rows_of(tmp_path / "one.jsonl") == ROWS
+
+
+def test_a_reader_can_be_run_twice():
+    engine, source = DuckDBEngine(), source_of(TABLE.to_reader())
+    for _ in range(2):
+        relations = engine.open({"s": source})
+        assert relations.count(Scan("s", ("a", "t"))) == 2
+        relations.close()
+
+
+def test_a_pandas_index_is_no_column():
+    assert rows_of(pd.DataFrame(ROWS, index=[5, 6])) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("nothing.csv", "there is no file nothing.csv"),
+        ("nothing-*.csv", "no file matches"),
+        ("", "the table's path is empty"),
+        (3, "can't read a table from int"),
+    ],
+)
+def test_what_is_not_there_is_said(value, said):
+    with pytest.raises(SourceError, match=said):
+        source_of(value)
+
+
+def test_a_misspelt_file_names_the_nearest(tmp_path):
+    (tmp_path / "tickets.csv").write_text("a\n1\n")
+    with pytest.raises(SourceError, match="did you mean 'tickets.csv'"):
+        source_of(tmp_path / "ticket.csv")
+    with pytest.raises(SourceError, match="says no format"):
+        source_of(write(tmp_path / "tickets.xyz"))
+    with pytest.raises(SourceError, match="is a directory"):
+        source_of(tmp_path)
+    with pytest.raises(SourceError, match="several formats"):
+        source_of([tmp_path / "tickets.csv", write(tmp_path / "x.jsonl")])
+
+
+def test_a_damaged_file_is_said(tmp_path):
+    with pytest.raises(SourceError, match=r"bad\.parquet can't be read as parquet"):
+        DuckDBEngine().schema(source_of(write(tmp_path / "bad.parquet")))
+
+
+def write(path):
+    path.write_text("no table")
+    return path
+
+
+@pytest.mark.parametrize(
+    "predicate",
+    ["(SELECT count(*) FROM read_text('/etc/passwd')) > 0", "(SELECT count(*) FROM glob('/etc/*')) > 0"],
+)
+def test_sql_reads_nothing_but_the_sources(tmp_path, predicate):
+    """A predicate is checked when it is written; the connection refuses what would slip through."""
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    relations = DuckDBEngine().open({"s": source_of(tmp_path / "t.csv")})
+    with pytest.raises(InputError, match="Permission Error"):
+        relations.schema(Where(Scan("s", ("a",)), predicate, ("a",)))
+    relations.close()
+
+
+def test_text_and_profile(tmp_path):
+    (tmp_path / "t.csv").write_text("n,t\n1,a\n1,a\n2,\n,b\n")
+    relations = DuckDBEngine().open({"s": source_of(tmp_path / "t.csv")})
+    scan = Scan("s", ("n", "t"))
+    assert [b.column("__text_n").to_pylist() for b in relations.stream(scan, ("n", "t"), 10)] == [["1", "1", "2", None]]
+    assert relations.profile(scan, ("n", "t")) == (2, 1, 2)
+    relations.close()

@@ -1,0 +1,68 @@
+"""Output files: formats by ending, whole or not at all."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+
+from rowsight.core.errors import OutputError
+from rowsight.engines.spool import IpcSpool
+from rowsight.engines.writers import OutputFile, writer_for
+
+TABLE = pa.table({"id": [1, 2, 3], "text": ["a", 'b "q", c', None], "tags": [["x"], [], None], "s": [{"n": 1}, None, {"n": 2}]})
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "ndjson", "parquet", "arrow", "feather"])
+def test_every_format_holds_the_rows(tmp_path, ending):
+    path = tmp_path / f"out.{ending}"
+    with OutputFile(path, TABLE.schema) as output:
+        for batch in TABLE.to_batches(max_chunksize=2):
+            output.write(batch)
+    read = {
+        "csv": lambda: pa_csv.read_csv(path).to_pylist()[1]["text"],
+        "tsv": lambda: pa_csv.read_csv(path, parse_options=pa_csv.ParseOptions(delimiter="\t")).to_pylist()[1]["text"],
+        "parquet": lambda: pq.read_table(path).to_pylist()[1]["text"],
+    }
+    as_lines = lambda: json.loads(path.read_text().splitlines()[1])["text"]  # noqa: E731
+    as_ipc = lambda: pa.ipc.open_file(path).read_all().to_pylist()[1]["text"]  # noqa: E731
+    assert read.get(ending, as_lines if ending.endswith(("jsonl", "ndjson")) else as_ipc)() == 'b "q", c'
+
+
+def test_nested_values_are_json_in_csv(tmp_path):
+    with OutputFile(tmp_path / "out.csv", TABLE.schema) as output:
+        output.write(TABLE.to_batches()[0])
+    assert pa_csv.read_csv(tmp_path / "out.csv").to_pylist()[0]["s"] == '{"n":1}'
+
+
+def test_a_failed_run_leaves_the_old_file(tmp_path):
+    path = tmp_path / "out.csv"
+    path.write_text("old")
+
+    def fail():
+        with OutputFile(path, TABLE.schema) as output:
+            output.write(TABLE.to_batches()[0])
+            raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["out.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("out.xyz", "says no format"), ("missing/out.csv", "doesn't exist"), ("", "says no format")]
+)
+def test_an_output_that_cannot_be_written_is_said_before(tmp_path, name, said):
+    with pytest.raises(OutputError, match=said):
+        writer_for(tmp_path / name)
+
+
+def test_a_spool_gives_rows_by_position(tmp_path):
+    import numpy as np
+
+    spool = IpcSpool.write(tmp_path / "s.arrow", TABLE.to_batches(max_chunksize=1), TABLE.schema)
+    assert spool.take(np.array([2, 0, 2]), ("id",)).column("id").to_pylist() == [3, 1, 3]
+    assert spool.take(np.array([], dtype=np.int64), ("id",)).num_rows == 0
+    assert spool.count == 3
