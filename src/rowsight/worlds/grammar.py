@@ -49,7 +49,8 @@ class Fact:
         if self.low is None or self.high is None:
             text = _digits(form, random)
             return text, text
-        number = self.low + (self.high - self.low) * random() ** 2
+        share = random()
+        number = self.low + (self.high - self.low) * share * share  # small ones are commoner
         if not self.whole:
             return int(number), form.format(int(number))
         if random() < 0.4:  # noqa: PLR2004 - the share of round amounts

@@ -219,7 +219,7 @@ def _frame(spoken: Pack, draw: Draw, parts: list[str], *, long: bool) -> tuple[s
     return (f"{text}\n\n{shell['quote'](draw)}" if quoted else text), quoted
 
 
-_STRIDE = 5  # shares no divisor with the 12 to 14 remarks that a world has, so none repeats
+_STRIDE = 5  # divides no world's number of remarks, so that none is repeated
 
 
 def _pads(spoken: Pack, draw: Draw, count: int) -> list[str]:
