@@ -42,9 +42,9 @@ FIRST = 100
 ROUNDS = 40
 PATIENCE_REST, PATIENCE_SMALL, PATIENCE_LARGE = 0.15, 0.15, 0.6
 """Uniform sampling ends at so many labels per row left to ask, and per certification row (small and large tables)."""
-ACTIVE_SHARE, ACTIVE_GROWTH = 0.25, 0.1
+ACTIVE_SHARE, ACTIVE_GROWTH = 0.25, 0.2
 """An active round asks this share of the band, or this share of the labels so far, whichever is more."""
-CAUTION = 0.5
+CAUTION = 0.0
 """Standard errors by which a plan inflates the errors that it expects."""
 GRID = np.concatenate([np.linspace(0.02, 0.9, 45), np.linspace(0.91, 1.0, 19)])
 """Shares of the rows that are tried as the proxy's part."""
@@ -125,7 +125,7 @@ class _Run:
             yield from self._train()
             counts["training"] = int(self.asked.sum())
             guesses, code = self._frozen()
-            trials = self._trials(guesses, code)
+            trials = self._trials(code)
             record = self._record(trials, guesses, code)
             yield Freeze(record)
             yield from self._certify(trials, guesses, record["key"], counts)
@@ -284,7 +284,7 @@ class _Run:
             code[inside] = 1 + g * len(NESTED) + depth
         return guesses, code
 
-    def _trials(self, guesses: NDArray[Any], code: NDArray[np.int64]) -> list[PrefixTrial]:
+    def _trials(self, code: NDArray[np.int64]) -> list[PrefixTrial]:
         share = self.share / len(self.sizes)
         trials = []
         for g in range(len(self.sizes)):
@@ -368,7 +368,7 @@ class _Run:
         final = self.answers.copy()
         for g, size in enumerate(self.sizes):
             claim, inside = self._claim(g, trials[g] if trials else None)
-            claims.append({"metric": "accuracy", "group": g, "rows": size, "budget": self.budgets[g], **claim})
+            claims.append({"metric": "accuracy", "group": g, "rows": size, "base": size, "budget": self.budgets[g], **claim})
             open_rows = inside[~self.asked[inside]]
             if claim["holds"] and len(open_rows):
                 final[open_rows] = self.guesses[open_rows]

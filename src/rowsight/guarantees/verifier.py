@@ -1,0 +1,202 @@
+"""Check a Rowsight certificate offline: ``python verifier.py certificate.json``.
+
+Stands alone: the standard library only, nothing shared with the engine that wrote the certificate. It replays the random
+draw from the seed, recounts the errors in the sample, recomputes the evidence, the budgets and the shares of the failure
+probability, and compares the verdict. ``docs/certificates.md`` describes the fields and what can't be checked offline.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import sys
+import zlib
+from fractions import Fraction
+from typing import Any
+
+FORMAT = "rowsight-certificate/1"
+
+
+class Refuted(Exception):  # noqa: N818 - the verdict, not a malfunction
+    """A statement in the certificate that isn't so."""
+
+
+def check(holds: bool, complaint: str) -> None:  # noqa: FBT001 - reads as a sentence
+    """Refute the certificate unless ``holds``."""
+    if not holds:
+        raise Refuted(complaint)
+
+
+def allowed(level: float, rows: int) -> int:
+    """Rows that may be wrong: ``floor((1 - level) rows)`` in exact arithmetic."""
+    return math.floor((1 - Fraction(repr(level))) * rows)
+
+
+def spendable(failure: Fraction, attempt: int) -> float:
+    """Failure probability of the k-th attempt: nine tenths of all for the first, the rest as 6 / (pi (k-1))^2."""
+    if attempt == 1:
+        return float(failure) * 0.9
+    return float(failure) * 0.1 * 6 / (math.pi * (attempt - 1)) ** 2
+
+
+def draws(key: bytes, size: int) -> Any:
+    """Yield the places 0..size-1 in the order that the key fixes: a Fisher-Yates shuffle driven by SHA-256."""
+    moved: dict[int, int] = {}
+    for i in range(size):
+        word = hashlib.sha256(key + i.to_bytes(8, "big")).digest()[:16]
+        other = i + int.from_bytes(word, "big") % (size - i)
+        yield moved.get(other, other)
+        moved[other] = moved.pop(i, i)
+
+
+def log_evidence(errors: int, drawn: int, total: int, size: int, prior: dict[str, list[float]]) -> float:
+    """Log of (mixture of beta-binomials) / (probability of the draw if ``total`` of ``size`` rows are errors)."""
+    g, right = math.lgamma, drawn - errors
+    parts = []
+    for weight, a, b in zip(prior["weights"], prior["a"], prior["b"], strict=True):
+        seen = g(a + errors) + g(b + right) - g(a + b + drawn)
+        parts.append(math.log(weight) + seen - (g(a) + g(b) - g(a + b)))
+    top = max(parts)
+    mixture = top + math.log(sum(math.exp(part - top) for part in parts))
+    wrong_ways = g(total + 1) - g(total - errors + 1)
+    right_ways = g(size - total + 1) - g(size - total - right + 1)
+    return mixture - (wrong_ways + right_ways - (g(size + 1) - g(size - drawn + 1)))
+
+
+def is_error(answer: float | None, proxy: float, within: float | None) -> bool:
+    """Whether the proxy's answer is wrong; a row that the oracle could not answer is wrong too."""
+    if answer is None:
+        return True
+    return answer != proxy if within is None else not abs(answer - proxy) <= within
+
+
+def strata_of(proof: dict[str, Any], rows: int) -> list[int]:
+    """Unpack the frozen strata: one code a row."""
+    packed = proof["strata"]
+    if packed is None:
+        return [0] * rows
+    raw = zlib.decompress(base64.b64decode(packed["data"], validate=True))
+    check(hashlib.sha256(raw).hexdigest() == packed["sha256"], "the frozen order doesn't match its digest")
+    width = packed["width"]
+    codes = [int.from_bytes(raw[i : i + width], "little") for i in range(0, len(raw), width)]
+    check(len(codes) == rows, "the frozen order is not one code a row")
+    return codes
+
+
+def check_draw(body: dict[str, Any], pool: dict[str, Any], strata: list[int], aim: list[int], needed: int) -> None:
+    """Replay the pool's random order and compare the first ``needed`` rows of the strata ``aim`` with the sample."""
+    proof = body["proof"]
+    of_pool, of_aim = set(pool["codes"]), set(aim)
+    check(of_aim <= of_pool, f"a test on {pool['name']} reaches beyond its pool")
+    members = [row for row, code in enumerate(strata) if code in of_pool]
+    check(len(members) == pool["size"], f"{pool['name']} doesn't have {pool['size']} rows")
+    frozen = f"{proof['strata']['sha256']}|{proof['proxies_sha256']}"
+    text = f"rowsight-draw-1|{body['seed']}|{body['attempt']}|{frozen}|{pool['name']}"
+    order = draws(hashlib.sha256(text.encode()).digest(), len(members))
+    sample = [row for row in pool["rows"] if strata[row] in of_aim]
+    check(len(sample) == needed, f"the sample of {pool['name']} doesn't have {needed} rows")
+    for row in sample:
+        expected = next(members[place] for place in order if strata[members[place]] in of_aim)
+        check(row == expected, f"row {row} of {pool['name']} was not drawn by the seed")
+
+
+def check_bound(claim: dict[str, Any], test: dict[str, Any], errors: list[bool], mended: int, size: int) -> None:
+    """Recount the sample and recompute the evidence against every larger number of errors."""
+    check(claim["drawn"] == len(errors) and claim["errors"] == sum(errors), "the sample's errors are miscounted")
+    check(claim["mended"] == mended, "the mended errors are miscounted")
+    check(test["size"] == size, "the test's population has another size")
+    (drawn, found), upper = claim["reached"], claim["upper"]
+    check(0 <= drawn <= len(errors) and sum(errors[:drawn]) == found, "the bound was not reached in this sample")
+    check(abs(sum(test["prior"]["weights"]) - 1) < 1e-9, "the prior's weights don't add up to one")  # noqa: PLR2004
+    null = upper + 1
+    if null > found + size - drawn:
+        return  # so many errors are impossible
+    check(drawn > 0 and (null + 1) * drawn >= found * (size + 1), "the evidence doesn't grow beyond the bound")
+    evidence = log_evidence(found, drawn, null, size, test["prior"])
+    check(evidence >= math.log(1 / test["level"]), f"the evidence against {null} errors is too weak")
+
+
+def check_claim(body: dict[str, Any], claim: dict[str, Any], strata: list[int]) -> int:
+    """Check one claim; return the rows without an answer that it accounts for."""
+    levels = {m["metric"]: m["level"] for m in body["metrics"]}
+    check(claim["metric"] in levels, f"no level is stated for {claim['metric']}")
+    check(claim["metric"] != "accuracy" or claim["base"] == claim["rows"], "accuracy speaks of all rows")
+    check(claim["base"] <= claim["rows"], "a claim's base is larger than its rows")
+    check(claim["budget"] == allowed(levels[claim["metric"]], claim["base"]), "the budget is not floor((1-level) rows)")
+    proved, silent = claim["lost"], 0
+    if claim["test"] is not None:
+        test = body["proof"]["tests"][claim["test"]]
+        pool = body["proof"]["pools"][test["pool"]]
+        check_draw(body, pool, strata, test["codes"], claim["drawn"])
+        aim = set(test["codes"])
+        triples = zip(pool["rows"], pool["answers"], pool["proxies"], strict=True)
+        inside = [(answer, proxy) for row, answer, proxy in triples if strata[row] in aim]
+        errors = [is_error(answer, proxy, body["within"]) for answer, proxy in inside]
+        silent = sum(answer is None for answer, _ in inside)
+        check_bound(claim, test, errors, sum(errors) - silent, sum(code in aim for code in strata))
+        proved += claim["upper"] - claim["mended"]
+    check(claim["remaining"] == proved, "the remaining errors don't follow from the bound")
+    check(claim["holds"] == (proved <= claim["budget"]), "the claim's verdict doesn't follow")
+    return int(claim["lost"] + silent)
+
+
+def check_counts(body: dict[str, Any], accounted: int) -> None:
+    """Check what the totals say against the proof."""
+    proof, rows = body["proof"], body["rows"]
+    check(body["asked"] + body["proxied"] + body["unanswered"] + body["skipped"] == rows, "the rows don't add up")
+    check(body["certifying"] == sum(len(pool["rows"]) for pool in proof["pools"]), "certifying labels are miscounted")
+    failure = 1 - Fraction(repr(body["confidence"]))
+    check(math.isclose(body["share"], spendable(failure, body["attempt"])), "the attempt spends another share")
+    check(sum(test["level"] for test in proof["tests"]) <= body["share"] * (1 + 1e-9), "the tests spend too much")
+    check(body["certified"] == all(claim["holds"] for claim in proof["claims"]), "the verdict doesn't follow")
+    claimed = {claim["metric"] for claim in proof["claims"]}
+    check(claimed == {m["metric"] for m in body["metrics"]}, "a metric is stated and not claimed")
+    if claimed == {"accuracy"}:
+        check(sum(claim["rows"] for claim in proof["claims"]) == rows, "the groups don't add up to the table")
+        check(accounted == body["unanswered"] + body["skipped"], "rows without an answer are unaccounted for")
+        wrong = sum(claim["remaining"] for claim in proof["claims"])
+        check(math.isclose(body["reached"]["accuracy"], 1 - wrong / rows if rows else 1.0), "another bound is reached")
+    words = body["statement"]
+    for text in words.values():
+        check(f"{rows:,}" in text, "the sentence speaks of another number of rows")
+        check(all(f"{100 * m['level']:.4g}%" in text for m in body["metrics"]), "the sentence promises another level")
+
+
+def verify(body: dict[str, Any]) -> str:
+    """Replay the proof in ``body``. Returns its statement; raises ``Refuted`` with the first thing that isn't so."""
+    try:
+        check(body["format"] == FORMAT, f"this is not a certificate of the format {FORMAT}")
+        rest = {name: value for name, value in body.items() if name != "digest"}
+        text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        check(hashlib.sha256(text.encode()).hexdigest() == body["digest"], "the certificate was changed after it was made")
+        strata = strata_of(body["proof"], body["rows"])
+        accounted = sum(check_claim(body, claim, strata) for claim in body["proof"]["claims"])
+        check_counts(body, accounted)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, StopIteration, zlib.error) as error:
+        raise Refuted(f"the certificate is malformed ({type(error).__name__}: {error})") from error
+    return str(body["statement"]["en"])
+
+
+def main(arguments: list[str]) -> int:
+    """Check the certificate named on the command line: 0 it holds, 1 it is refuted or not certified, 2 bad input."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: verifier.py CERTIFICATE.json\n")
+        return 2
+    try:
+        with open(arguments[0], encoding="utf-8") as file:  # noqa: PTH123 - stands alone
+            body = json.load(file)
+        statement = verify(body)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"{arguments[0]} can't be read as a certificate: {error}\n")
+        return 2
+    except Refuted as refutation:
+        sys.stdout.write(f"REFUTED: {refutation}\n")
+        return 1
+    sys.stdout.write(f"{'HOLDS' if body['certified'] else 'NOT CERTIFIED'}: {statement}\n")
+    return 0 if body["certified"] else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
