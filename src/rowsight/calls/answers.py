@@ -1,0 +1,141 @@
+"""What a model said, read strictly: one JSON value, valid under the question's schema, or words that say why not."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema_rs
+import orjson
+
+from rowsight.core.errors import SchemaError
+from rowsight.plan.schema import InvalidAnswerError
+
+MOST_CANDIDATES = 64
+"""Braces looked at in prose: bounds the work that a hostile answer can cause."""
+_FENCE = re.compile(r"```[ \t]*(?:json|JSON)?[ \t]*\r?\n(.*?)\n?[ \t]*```", re.DOTALL)
+_SEVERAL = "the answer holds more than one JSON object; give exactly one"
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidAnswerError("a key stands twice in one JSON object; give each key once")
+    return found
+
+
+def _constant(name: str) -> Any:
+    raise InvalidAnswerError(f"{name} is not JSON; use null for an unknown number")
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise InvalidAnswerError("a number is too large; give one that fits a double")
+    return number
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+
+
+def parse_json_strictly(text: str) -> Any:
+    """Return the one JSON value of an answer; raise ``InvalidAnswerError`` with words for the model where there is none.
+
+    Accepted: JSON alone, JSON in a single code fence, or a single JSON object amid prose. Not accepted: no JSON, two
+    objects, a repeated key, ``NaN`` or ``Infinity``, a number beyond doubles, JSON that is cut off.
+    """
+    try:
+        return _DECODER.decode(text)
+    except ValueError as error:
+        if isinstance(error, InvalidAnswerError):
+            raise
+    except RecursionError:
+        raise InvalidAnswerError("the answer nests too deeply") from None
+    return _embedded(text)
+
+
+def _embedded(text: str) -> Any:
+    if not text.strip():
+        raise InvalidAnswerError("the answer is empty; give JSON")
+    fences = _FENCE.findall(text)
+    if len(fences) > 1:
+        raise InvalidAnswerError("the answer holds more than one code fence; give one JSON value and nothing else")
+    if not fences:
+        return _only_object(text)
+    if _objects(_FENCE.sub("", text)):
+        raise InvalidAnswerError(_SEVERAL)
+    try:
+        return _DECODER.decode(fences[0])
+    except json.JSONDecodeError as error:
+        raise InvalidAnswerError(f"the code fence doesn't hold JSON: {error.msg} at character {error.pos}") from None
+
+
+def _only_object(text: str) -> Any:
+    objects = _objects(text)
+    if len(objects) > 1:
+        raise InvalidAnswerError(_SEVERAL)
+    if objects:
+        return objects[0]
+    if "{" in text:
+        raise InvalidAnswerError("the answer holds no complete JSON object; give one JSON object and nothing else")
+    raise InvalidAnswerError("the answer is not JSON; give one JSON object and nothing else")
+
+
+def _objects(text: str) -> list[Any]:
+    """Return the JSON objects that stand in prose, at most two of them."""
+    found: list[Any] = []
+    at = text.find("{")
+    for _ in range(MOST_CANDIDATES):
+        if at < 0 or len(found) > 1:
+            break
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+            found.append(value)
+        except (json.JSONDecodeError, RecursionError):
+            end = at + 1
+        at = text.find("{", end)
+    return found
+
+
+class Checker:
+    """Checks answers to one question: strict JSON, its schema, and what the answer type says is no answer.
+
+    ``read`` turns a schema-valid value into a Python value, or raises ``InvalidAnswerError``; ``None`` checks the schema
+    alone. A schema that isn't one raises ``SchemaError``.
+    """
+
+    def __init__(self, schema: dict[str, Any], read: Callable[[Any], Any] | None = None) -> None:
+        try:
+            self._validator = jsonschema_rs.validator_for(schema, mask="the value")
+        except (jsonschema_rs.ValidationError, ValueError) as error:
+            said = str(error).partition("\n")[0]
+            raise SchemaError(f"the answer's JSON Schema isn't valid: {said}") from error
+        self._read = read
+
+    def __call__(self, text: str) -> str:
+        """Return the canonical JSON text of a valid answer; raise ``InvalidAnswerError`` with words for a repair."""
+        value = parse_json_strictly(text)
+        try:
+            valid = self._validator.is_valid(value)
+        except UnicodeEncodeError:
+            raise InvalidAnswerError("the answer holds half of a surrogate pair; give whole characters") from None
+        if not valid:
+            raise InvalidAnswerError(self._fault(value))
+        if self._read is not None:
+            self._read(value)
+        return _canonical(value)
+
+    def _fault(self, value: Any) -> str:
+        error = next(iter(self._validator.iter_errors(value)))
+        where = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.instance_path).lstrip(".")
+        return f"at {where or 'the top'}: {' '.join(error.message.split())}"
+
+
+def _canonical(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # an integer beyond 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

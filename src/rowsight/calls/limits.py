@@ -1,0 +1,209 @@
+"""How fast one endpoint is asked: adaptive concurrency, requests and tokens per minute, pauses that the server demands.
+
+Everything here is a plain state machine under an injected clock (monotonic seconds): it never sleeps and never awaits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal
+
+Clock = Callable[[], float]
+Signal = Literal["ok", "overload", "neutral"]
+"""What a finished call says of the server's load: it bore it, it didn't (429, 503, a timeout), or nothing."""
+
+FIRST_LIMIT = 16
+MINUTE = 60.0
+_SAMPLE = 24
+"""Calls needed at a halved limit before it is said what halving did."""
+_HALF = 0.5
+"""More rejections than this are about load, or about a quota: never a base rate."""
+_UNCHANGED = 0.7
+"""The rate at half the limit over the rate before, from which on halving is said to have changed nothing."""
+_FORGETTING = 1 / 256
+_SHORTEST_HOLD, _LONGEST_HOLD = 1.0, 60.0
+_PROBE_SHARE = 20.0
+"""A failed probe that pauses the endpoint for s seconds is repeated after 20 s at the earliest: it costs at most 5%."""
+
+
+class TokenBucket:
+    """A rate limit: integer amounts, at most ``per_minute`` in any 60 seconds (the generic cell rate algorithm).
+
+    The bucket holds a burst and refills so that burst and refill together stay within the limit in every window. An
+    amount larger than the burst passes when the bucket is full, and the next ones wait until the debt is repaid.
+    """
+
+    __slots__ = ("_at", "_clock", "_level", "_rate", "burst")
+
+    def __init__(self, per_minute: int, *, clock: Clock, burst_seconds: float = 1.0) -> None:
+        self.burst = max(1.0, per_minute * burst_seconds / MINUTE)
+        self._rate = (per_minute - self.burst + 1) / MINUTE
+        self._level = self.burst
+        self._clock = clock
+        self._at = clock()
+
+    def _refill(self) -> None:
+        now = self._clock()
+        self._level = min(self.burst, self._level + (now - self._at) * self._rate)
+        self._at = now
+
+    def delay(self, amount: int) -> float:
+        """Return the seconds until ``amount`` may pass; 0 when it may now."""
+        self._refill()
+        missing = min(amount, self.burst) - self._level
+        return missing / self._rate if missing > 1e-9 else 0.0  # noqa: PLR2004 - rounding of the refill
+
+    def take(self, amount: int) -> None:
+        """Let ``amount`` pass."""
+        self._refill()
+        self._level -= amount
+
+    def settle(self, taken: int, used: int) -> None:
+        """Put right what an estimate took, once the true amount is known."""
+        self._level = min(self.burst, self._level + taken - used)
+
+
+class Concurrency:
+    """The number of calls that one server bears at once, found from below and held.
+
+    The limit doubles per round trip (slow start) until calls are rejected. Each rejection then takes one slot away, so
+    that the limit lands on what the server does serve instead of a multiple of it; then it is held, and probed upwards at
+    growing intervals, as TCP CUBIC holds its plateau. Rejections that go on at the same rate after the limit was halved
+    are not about load: their rate becomes a base rate that is no longer answered, and growth goes on.
+
+    ``cap`` is never exceeded; the limit never falls below 1.
+    """
+
+    __slots__ = (
+        "_allowance",
+        "_before",
+        "_clock",
+        "_counted",
+        "_hold",
+        "_lost",
+        "_mark",
+        "_probe_at",
+        "_rejected",
+        "_since",
+        "_slow_start",
+        "_step",
+        "base",
+        "cap",
+        "in_flight",
+        "limit",
+    )
+
+    def __init__(self, cap: int, *, clock: Clock, first: int = FIRST_LIMIT) -> None:
+        self.cap = cap
+        self.limit = float(min(first, cap))
+        self.in_flight = 0
+        self.base = 0.0
+        """The share of calls that is rejected whatever the load."""
+        self._clock = clock
+        self._restart()
+        self._hold = _SHORTEST_HOLD
+        self._probe_at = 0.0
+        self._step = 1.0
+        self._allowance = 0.0
+
+    def _restart(self) -> None:
+        self._slow_start = True
+        self._mark = 0.0
+        """The limit at which rejections began; 0 while there are none to explain."""
+        self._since = 0
+        """Calls that came back since the last rejection."""
+        self._before, self._lost = 0, 0
+        """Calls and rejections since the mark."""
+        self._counted, self._rejected = 0, 0
+        """Calls and rejections since the limit fell to half of the mark."""
+
+    @property
+    def room(self) -> int:
+        """How many more calls may leave now."""
+        return max(0, int(self.limit) - self.in_flight)
+
+    def enter(self) -> int:
+        """Count a call that leaves; return its position, to be handed back to ``leave``."""
+        self.in_flight += 1
+        return self.in_flight
+
+    def leave(self, position: int, signal: Signal, pause: float = 0.0) -> None:
+        """Count a call that came back. ``pause`` is the Retry-After, in seconds, that came with a rejection."""
+        self.in_flight -= 1
+        if signal == "neutral":
+            return
+        if self.base:
+            self._expect(rejected=signal == "overload")
+        if signal == "ok":
+            self._bore(position)
+        else:
+            self._rejects(pause)
+        if self._mark:
+            self._explain(rejected=signal == "overload")
+
+    def _expect(self, *, rejected: bool) -> None:
+        """Allow for rejections at the base rate, and follow that rate while there is nothing else to explain."""
+        self._allowance = min(self._allowance + self.base, 2.0 + 3.0 * math.sqrt(self.limit * self.base))
+        if not self._mark:
+            self.base = min(_HALF, self.base + (rejected - self.base) * _FORGETTING)
+
+    def _bore(self, position: int) -> None:
+        self._since += 1
+        if position * 2 < self.limit or self.limit >= self.cap:
+            return
+        if self._slow_start:
+            self._grow(1.0)
+        elif not self._mark and self._clock() >= self._probe_at and self._since >= self.limit:
+            self._grow(self._step)
+            self._step = min(2 * self._step, max(1.0, self.limit / 4))
+            self._hold = _SHORTEST_HOLD
+            self._since = 0
+
+    def _grow(self, by: float) -> None:
+        self.limit = min(float(self.cap), self.limit + by)
+
+    def _rejects(self, pause: float) -> None:
+        self._since = 0
+        if self._allowance >= 1.0:
+            self._allowance -= 1.0
+            return
+        if not self._mark:
+            self._mark = self.limit
+            self._hold = min(_LONGEST_HOLD, max(2 * self._hold, _PROBE_SHARE * pause))
+        self._slow_start = False
+        self._step = 1.0
+        self._probe_at = self._clock() + self._hold
+        self.limit = max(1.0, self.limit - 1.0)
+
+    def _explain(self, *, rejected: bool) -> None:
+        """Say whether the rejections since the mark are about load."""
+        if self._since >= 2 * self.limit:  # they stopped: they were
+            self._forget()
+            return
+        self._before += 1
+        self._lost += rejected
+        if self.limit > 1.0 and self.limit * 2 > self._mark:
+            return
+        self._counted += 1
+        self._rejected += rejected
+        if self._counted < _SAMPLE:
+            return
+        if not self._about_load():
+            self.base = self._lost / self._before
+            self.limit = self._mark
+            self._restart()
+            return
+        self._mark = self.limit  # halve again from here
+        self._before = self._lost = self._counted = self._rejected = 0
+
+    def _about_load(self) -> bool:
+        low = self._rejected / self._counted
+        if self.limit <= 1.0:
+            return low > _HALF
+        high = (self._lost - self._rejected + 1) / (self._before - self._counted + 1)
+        return min(high, low) > _HALF or low < _UNCHANGED * high
+
+    def _forget(self) -> None:
+        self._mark = 0.0
+        self._since = self._before = self._lost = self._counted = self._rejected = 0
