@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Coroutine, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from rowsight.core.blocking import blocking
 from rowsight.core.errors import InputError, nearest
 from rowsight.core.events import Listener, ignore
 from rowsight.engines.base import Engine
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from rowsight.execution.estimate import Estimate
     from rowsight.execution.preview import Difference
     from rowsight.execution.result import Result
-
-T = TypeVar("T")
 
 
 def default_state(environment: Mapping[str, str]) -> Path:
@@ -117,21 +114,3 @@ class Session:
         from rowsight.execution.preview import previewed  # noqa: PLC0415 - loads on use
 
         return previewed(self, plan, questions, n, options)
-
-
-def blocking(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end; where a loop runs already (a notebook), on a thread of its own."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return _loop_run(work)
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(_loop_run, work).result()
-
-
-def _loop_run(work: Coroutine[Any, Any, T]) -> T:
-    try:
-        import uvloop  # noqa: PLC0415 - not on every platform
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from rowsight.execution.asking import NULL, Arguments, Inquiry, Told, answered, 
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
 from rowsight.execution.ordered import Piece
+from rowsight.guarantees.certificate import Certificate
 from rowsight.plan import nodes
 from rowsight.plan.schema import Label, Number
 from rowsight.proxies.features import SEPARATOR, Featurizer
@@ -37,9 +38,9 @@ _SLICE = 4096
 _POSITION = "__position"
 
 
-async def certified(ask: nodes.Ask, source: AsyncIterator[Piece], work: Work) -> AsyncIterator[Piece]:
+async def certified(ask: nodes.Ask, source: AsyncIterator[Piece], work: Work) -> AsyncGenerator[Piece, None]:
     """Yield the rows of ``source`` in order, answered under the guarantee of ``ask``."""
-    batches = [batch async for batch in _with_positions(source, work)]
+    batches = [batch async for batch in _with_positions(source)]
     if not batches:
         return
     spool = work.relations.spool(batches, batches[0].schema)
@@ -50,7 +51,7 @@ async def certified(ask: nodes.Ask, source: AsyncIterator[Piece], work: Work) ->
         yield piece
 
 
-async def _with_positions(source: AsyncIterator[Piece], work: Work) -> AsyncIterator[pa.RecordBatch]:
+async def _with_positions(source: AsyncIterator[Piece]) -> AsyncGenerator[pa.RecordBatch, None]:
     async for piece in source:
         yield piece.rows.append_column(_POSITION, piece.positions)
 
@@ -84,12 +85,16 @@ class Population:
             for argument in arguments:
                 parts = [(t or "").encode("utf-8", "surrogatepass") for t in argument]
                 texts.update(b"".join(parts))
-                lengths.update(np.array([-1 if t is None else len(p) for t, p in zip(argument, parts, strict=True)]).tobytes())
+                lengths.update(
+                    np.array([-1 if t is None else len(p) for t, p in zip(argument, parts, strict=True)]).tobytes()
+                )
             if by is not None:
                 groups += [codes.setdefault(str(v), len(codes)) for v in batch.column(by).to_pylist()]
         places = np.flatnonzero(np.concatenate(askable)) if askable else np.empty(0, np.int64)
         grouped = np.array(groups, np.int64)[places] if by is not None else None
-        return cls(spool, columns, places, grouped, hashlib.sha256(texts.digest() + lengths.digest()).digest(), list(codes))
+        return cls(
+            spool, columns, places, grouped, hashlib.sha256(texts.digest() + lengths.digest()).digest(), list(codes)
+        )
 
     @property
     def count(self) -> int:
@@ -144,14 +149,17 @@ class _Driver:
 
     async def decide(self) -> Decision:
         """Run the cascade to its end."""
+        if self.population.count == 0:
+            return self._nothing()
         attempt = await self._attempt()
         rows = TableRows(self.population, self._featurizer())
+        assert self.ask.guarantee is not None
         cascade = cascade_for(
             rows,
             self.ask.guarantee,
             classes=None if self.number else len(self.labels),
             seed=self.work.options.seed,
-            known=_unpacked(attempt["known"], self.population.count),
+            known=await self._answers(_unpacked(attempt["known"], self.population.count)),
             groups=self.population.groups,
             attempt=attempt["number"],
         )
@@ -169,7 +177,7 @@ class _Driver:
             case Ask(rows=rows):
                 return await self._asked(rows)
             case Freeze(record=frozen):
-                await self.work.gateway.keep(f"frozen:{self.subject}", frozen)
+                await self.work.gateway.keep(f"frozen:{self.subject.hex()}", frozen)
             case Note(kind=kind, values=values):
                 self.work.listener(CascadeNote(kind, values))
         return None
@@ -194,7 +202,7 @@ class _Driver:
         if told.status == "asked":
             return float(told.value) if self.number else self._code[told.value]
         if self.number:
-            return float("nan")
+            return -np.inf if told.status == "skipped" else np.nan
         return SKIPPED if told.status == "skipped" else UNANSWERED
 
     def _featurizer(self) -> Features:
@@ -204,22 +212,31 @@ class _Driver:
         return Featurizer.fit(_joined(self.population.arguments(sample)))
 
     @property
-    def subject(self) -> str:
+    def subject(self) -> bytes:
         """Names the table, the question and the model: attempts at it are counted together."""
         requests = self.inquiry.requests
         question = digest([requests.model, requests.system, requests.schema])
-        return hashlib.sha256(self.population.table_digest + question.encode()).hexdigest()
+        return hashlib.sha256(self.population.table_digest + question.encode()).digest()
 
     async def _attempt(self) -> dict[str, Any]:
         """Return this attempt's number and which rows were answered when it began, from the ledger where it began before."""
-        demand = digest([self.ask.guarantee, self.work.options.seed])
-        name = f"attempt:{self.subject}:{demand}"
-        kept = await self.work.gateway.kept(name)
+        gateway = self.work.gateway
+        name = f"attempt:{self.subject.hex()}:{digest([self.ask.guarantee, self.work.options.seed])}"
+        kept = await gateway.kept(self.subject, name)
         if kept is None:
-            number = await self.work.gateway.next_attempt(self.subject)
+            number = await gateway.next_attempt(self.subject)
             kept = {"number": number, "known": _packed(await self._known())}
-            await self.work.gateway.keep(name, kept)
+            await gateway.keep(name, kept)
         return kept
+
+    async def _answers(self, known: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[Any]] | None:
+        """Return the rows that were answered before and their answers, out of the ledger."""
+        rows = np.flatnonzero(known)
+        return (rows, await self._asked(rows)) if len(rows) else None
+
+    def _nothing(self) -> Decision:
+        empty = np.empty(0, np.float64 if self.number else np.int64)
+        return Decision(empty, np.empty(0, dtype=bool), {}, {})
 
     async def _known(self) -> NDArray[np.bool_]:
         """Return which rows have an answer in the ledger already; large tables are spared the look-up when a sample has none."""
@@ -241,7 +258,9 @@ class _Driver:
     def told(self, decision: Decision) -> Iterator[Piece]:
         """Yield all rows in order with what the cascade decided, counted and traced."""
         report = self.work.asks[id(self.ask)]
-        report.report.certificate = decision.certificate
+        report.report.certificate = (
+            Certificate(decision.certificate, decision.answers) if decision.certificate else None
+        )
         report.report.cascade = decision.summary
         askable = np.full(self.population.spool.count, -1, dtype=np.int64)
         askable[self.population.places] = np.arange(self.population.count)

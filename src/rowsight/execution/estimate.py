@@ -15,9 +15,12 @@ _COMPLETION = {"bool": 8, "label": 12, "number": 8, "text": 120, "struct": 60}
 
 @dataclass(frozen=True)
 class Estimate:
-    """``calls_low`` to ``calls_high`` is the range that the number of calls falls in; without a guarantee they are equal
+    """What a run would take at most.
+
+    ``calls_low`` to ``calls_high`` is the range that the number of calls falls in; without a guarantee they are equal
     but for questions behind a filter. Tokens and ``cost`` (US dollars; ``None`` when a price is unknown) are of the
-    upper end. Answers that the ledger holds already are not counted off."""
+    upper end. Answers that the ledger holds already are not counted off.
+    """
 
     rows: int
     calls_low: int

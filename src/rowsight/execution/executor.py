@@ -7,7 +7,7 @@ out in order. A limit above a question and a guarantee end a stage: the first wa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +80,7 @@ class Work:
         return Progress(first, rows, self.gateway.in_flight, tally.calls, *known, tally.cost, seconds)
 
 
-async def pieces(node: Node, work: Work) -> AsyncIterator[Piece]:
+async def pieces(node: Node, work: Work) -> AsyncGenerator[Piece, None]:
     """Yield the rows of ``node`` in order."""
     steps, source = _stage(node)
     stream = _source(source, node, work)
@@ -116,7 +116,7 @@ def _stage(node: Node) -> tuple[list[Ask | Where | Project], Node]:
     return steps[::-1], node
 
 
-async def _source(node: Node, top: Node, work: Work) -> AsyncIterator[Piece]:
+async def _source(node: Node, top: Node, work: Work) -> AsyncGenerator[Piece, None]:
     if isinstance(node, Limit) and has_ask(node):
         stream = _limited(node, work)
     elif isinstance(node, Ask):
@@ -133,7 +133,7 @@ def _texts_needed(top: Node, source: Node) -> tuple[str, ...]:
     return tuple(c for c in dict.fromkeys(asked) if c in source.columns)
 
 
-async def _read(node: Node, texts: tuple[str, ...], work: Work) -> AsyncIterator[Piece]:
+async def _read(node: Node, texts: tuple[str, ...], work: Work) -> AsyncGenerator[Piece, None]:
     """Stream a relational node out of the engine, read in a thread of its own."""
     batches = await asyncio.to_thread(work.relations.stream, node, texts, BATCH_ROWS)
     position = 0
@@ -147,7 +147,7 @@ def _next(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
     return next(batches, None)
 
 
-async def _limited(node: Limit, work: Work) -> AsyncIterator[Piece]:
+async def _limited(node: Limit, work: Work) -> AsyncGenerator[Piece, None]:
     """Yield the first rows and stop asking once they are there."""
     left = node.count
     below = pieces(node.input, work)

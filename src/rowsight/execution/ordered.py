@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +64,7 @@ class OrderedMap:
         self._next = 0
         self._waiting = 0
 
-    async def over(self, source: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
+    async def over(self, source: AsyncIterator[Piece]) -> AsyncGenerator[Piece, None]:
         """Yield the processed pieces of ``source`` in order; leaving early cancels what is under way."""
         broken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         feeding: asyncio.Task[bool] | None = asyncio.ensure_future(self._feed(source, broken))

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rowsight.core.errors import InputError
-from rowsight.engines.sources import ReadOnce, Source, source_of
 from rowsight.execution.executor import has_ask
-from rowsight.plan.nodes import Ask, Node, Scan
+from rowsight.plan.nodes import Ask, Node
 
 if TYPE_CHECKING:
     from rowsight.execution.options import RunOptions

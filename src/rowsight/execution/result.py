@@ -61,11 +61,13 @@ class Result:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return all rows as a pandas data frame."""
-        return arrow_table_to(self.to_arrow(), "pandas")
+        frame: pd.DataFrame = arrow_table_to(self.to_arrow(), "pandas")
+        return frame
 
     def to_polars(self) -> pl.DataFrame:
         """Return all rows as a Polars data frame."""
-        return arrow_table_to(self.to_arrow(), "polars")
+        frame: pl.DataFrame = arrow_table_to(self.to_arrow(), "polars")
+        return frame
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows batch by batch."""

@@ -8,7 +8,6 @@ import secrets
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,13 +16,12 @@ import pyarrow as pa
 
 from rowsight.calls.gateway import Gateway, open_gateway
 from rowsight.core.errors import BudgetError, FailedRowsError
-from rowsight.core.events import Listener, Progress
+from rowsight.core.events import Listener
 from rowsight.engines.arrow import arrow_type
 from rowsight.engines.base import Engine, Relations
 from rowsight.engines.sources import Source
 from rowsight.engines.writers import OutputFile
 from rowsight.execution.asking import Trace
-from rowsight.execution.estimate import estimated
 from rowsight.execution.executor import Work, has_ask, pieces
 from rowsight.execution.options import RunOptions
 from rowsight.execution.report import Report
@@ -56,7 +54,9 @@ class Run:
         run = resuming or new_run_id()
         relations = self._engine.open(self._sources)
         try:
-            async with open_gateway(self._options, self._state, self._environment, run, spec, resuming=bool(resuming)) as gateway:
+            async with open_gateway(
+                self._options, self._state, self._environment, run, spec, resuming=bool(resuming)
+            ) as gateway:
                 return await self._through(plan, out, run, relations, gateway)
         finally:
             relations.close()

@@ -1,1 +1,34 @@
 """Cascades: train a proxy on the oracle's answers, freeze it, certify it, ask the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rowsight.execution.cascade.accuracy import accuracy_cascade
+from rowsight.execution.cascade.zones import zones_cascade
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rowsight.execution.cascade.accuracy import Known
+    from rowsight.execution.cascade.protocol import Cascade, Rows
+    from rowsight.plan.guarantee import Guarantee
+
+
+def cascade_for(
+    rows: Rows,
+    guarantee: Guarantee,
+    *,
+    classes: int | None,
+    seed: int,
+    known: Known | None,
+    groups: NDArray[np.int64] | None,
+    attempt: int,
+) -> Cascade:
+    """Return the cascade for a guarantee's metrics; arguments as in ``accuracy_cascade``."""
+    if guarantee.accuracy is not None:
+        return accuracy_cascade(
+            rows, guarantee, classes=classes, seed=seed, known=known, groups=groups, attempt=attempt
+        )
+    return zones_cascade(rows, guarantee, seed=seed, known=known, groups=groups, attempt=attempt)

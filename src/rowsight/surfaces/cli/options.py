@@ -72,9 +72,9 @@ CONFIDENCE_OPTIONS = (
     click.option("--by", metavar="COLUMN", help="Hold the guarantee in every group of a column."),
 )
 _RUN_FIELDS = (
-    "model base_url api_key_env endpoints concurrency rpm tpm budget price_in price_out timeout attempts max_tokens truncate "
-    "on_failure seed store_prompts"
-).split()
+    *("model", "base_url", "api_key_env", "endpoints", "concurrency", "rpm", "tpm", "budget", "price_in", "price_out"),
+    *("timeout", "attempts", "max_tokens", "truncate", "on_failure", "seed", "store_prompts"),
+)
 
 
 def with_options(options: tuple[Decorator, ...]) -> Decorator:
@@ -113,9 +113,7 @@ def number_range(text: str) -> tuple[float, float]:
     """Return the range of ``0..10``."""
     low, dots, high = text.partition("..")
     try:
-        if not dots:
-            raise ValueError
-        return float(low), float(high)
+        return float(low), float(high if dots else "no range")
     except ValueError:
         raise InputError(
             f"--range {text!r} is not a range; write the lowest and the highest number, as in 0..10"

@@ -44,7 +44,9 @@ def runs(state: Path | None, *, as_json: bool) -> None:
     for run in found:
         spent = run.account.spent
         what = run.spec.get("command", "python")
-        click.echo(f"{run.id}  {_when(run.started)}  {run.status:<11} {what:<9} {spent.calls:>8,} calls  {spent.tokens:>10,} tokens")
+        click.echo(
+            f"{run.id}  {_when(run.started)}  {run.status:<11} {what:<9} {spent.calls:>8,} calls  {spent.tokens:>10,} tokens"
+        )
     if not found:
         click.echo("no runs yet")
 
@@ -97,7 +99,9 @@ def resume(run: str, budget: str | None, state: Path | None, *, as_json: bool) -
 
     found = _admin(state).run(run)
     if "values" not in found.spec:
-        raise InputError(f"run {run} was not started by a command of this program; run its script again: nothing is asked twice")
+        raise InputError(
+            f"run {run} was not started by a command of this program; run its script again: nothing is asked twice"
+        )
     values = _values(found.spec["values"])
     values |= {"as_json": as_json, "yes": True, "state": _state(state)}
     if budget is not None:
@@ -141,7 +145,9 @@ def verify(state: Path | None, *, as_json: bool) -> int:
 @click.option("--failures", "failures_only", is_flag=True, help="Failures only.")
 @STATE_OPTION
 @_JSON
-def forget(run: str | None, model: str | None, before: str | None, state: Path | None, *, failures_only: bool, as_json: bool) -> None:
+def forget(
+    run: str | None, model: str | None, before: str | None, state: Path | None, *, failures_only: bool, as_json: bool
+) -> None:
     """Delete answers; they are asked again when they are needed again."""
     if run is None and model is None and before is None and not failures_only:
         raise InputError("forget what? Name --run, --model, --before or --failures")

@@ -166,7 +166,7 @@ def _ask_lines(ask: AskReport) -> list[str]:
         judged = " could not be judged" if ask.operator == "filter" else " have no answer"
         lines.append(f"  {ask.failed:,} rows{judged}: {reasons}; run again to retry them")
     if ask.certificate is not None:
-        lines.append(f"  {ask.certificate.statement()}")
+        lines.append(f"  {ask.certificate.statement}")
     return lines
 
 

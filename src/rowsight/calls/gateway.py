@@ -1,0 +1,419 @@
+"""The one road that every call takes.
+
+Ledger look-up, then join an identical call in flight, then reserve the budget, then wait for the limits and choose an
+endpoint, then send, validate (one repair attempt), record, deliver. An answer is delivered only once it is recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from rowsight.calls.budget import Amounts, Budget, microusd
+from rowsight.calls.client import ChatClient
+from rowsight.calls.dispatch import Dispatch
+from rowsight.calls.endpoints import Endpoint, Where, endpoints_of, prices
+from rowsight.calls.ledger import Ledger, MemoryLedger, SqliteLedger
+from rowsight.calls.ledger.base import Answered, Granted, Held, OverBudget, RunStatus
+from rowsight.calls.pool import Ceiling, Pool
+from rowsight.calls.reply import Reply, SendFailure, Sent
+from rowsight.calls.request import Answer, Failure, FailureReason, Outcome, Request, Usage
+from rowsight.calls.retry import RetryPolicy
+from rowsight.core.blocking import blocking
+from rowsight.core.errors import EndpointError, InputError
+from rowsight.plan.schema import InvalidAnswerError
+
+Check = Callable[[str], str]
+"""Returns the canonical text of a valid answer, raises ``InvalidAnswerError`` with words for the repair attempt."""
+
+AHEAD = 48
+"""Calls that may hold a reservation while they wait for a slot: they hide the ledger's latency."""
+OVERHEAD_TOKENS = 64
+"""Tokens of a request that are neither its messages nor its schema, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What came of a question: an outcome, or ``None`` where the budget was spent; and whether an earlier run paid it."""
+
+    outcome: Outcome | None
+    from_ledger: bool = False
+
+
+@dataclass
+class Tally:
+    """What the calls of this process came to; ``cost`` in US dollars, ``None`` once a call's price was unknown."""
+
+    calls: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost: float | None = 0.0
+    retries: int = 0
+    repairs: int = 0
+
+    def add(self, usage: Usage, cost: float | None) -> None:
+        """Count the usage of one request."""
+        self.usage = self.usage + usage
+        self.cost = None if self.cost is None or cost is None else self.cost + cost
+
+
+class Gateway:
+    """The road of one run to one model. Everything happens in one asyncio loop; the ledger is shared with others."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.model, self.tally, self.in_flight = parts.dispatch.pool.model, Tally(), 0
+        self._parts, self._ledger = parts, parts.ledger
+        self._started = time.time()
+        self._joined: dict[bytes, asyncio.Future[Delivery]] = {}
+        self._failed: dict[bytes, Failure] = {}
+        self._ahead = asyncio.Semaphore(AHEAD)
+        self._high_water = 2 * parts.concurrency + AHEAD
+        self._roomy = asyncio.Event()
+        self._roomy.set()
+        self._open = 0
+        self._settled = asyncio.Event()
+        self._spent = False
+
+    async def ask_many(self, requests: Sequence[Request], check: Check) -> list[Delivery]:
+        """Return what came of each request, in order. Equal requests are asked once, now and ever."""
+        if not requests:
+            return []
+        found = await self._ledger.lookup([r.key for r in requests])
+        deliveries: list[Delivery | asyncio.Future[Delivery]] = []
+        for request in requests:
+            if (answer := found.get(request.key)) is not None:
+                deliveries.append(Delivery(answer, from_ledger=answer.at < self._started))
+            elif (failure := self._failed.get(request.key)) is not None:
+                deliveries.append(Delivery(failure))
+            else:
+                deliveries.append(self._join(request, check))
+        pending = [d for d in deliveries if isinstance(d, asyncio.Future)]
+        try:
+            await asyncio.gather(*pending)
+        except BaseException:
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+            raise
+        return [d.result() if isinstance(d, asyncio.Future) else d for d in deliveries]
+
+    async def room(self) -> None:
+        """Return when more questions may be put: few enough wait for a slot."""
+        await self._roomy.wait()
+
+    async def recorded(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Return those of ``keys`` that have an answer in the ledger."""
+        return set(await self._ledger.lookup(keys))
+
+    async def keep(self, name: str, value: dict[str, Any]) -> None:
+        """Keep a JSON value of this run under a name, durably."""
+        await self._ledger.put_record(self._parts.run, name, value)
+
+    async def kept(self, subject: bytes, name: str) -> dict[str, Any] | None:
+        """Return the value that this run, or an earlier attempt at ``subject``, kept under a name."""
+        runs = [self._parts.run, *(a.run for a in reversed(await self._ledger.certificates(subject)))]
+        for run in dict.fromkeys(runs):
+            if (found := await self._ledger.get_record(run, name)) is not None:
+                return found
+        return None
+
+    async def next_attempt(self, subject: bytes) -> int:
+        """Count an attempt at a certificate for ``subject`` and return which it is."""
+        return await self._ledger.next_attempt(self._parts.run, subject)
+
+    async def put_certificate(self, subject: bytes, certificate: dict[str, Any]) -> None:
+        """Keep the certificate that this run's attempt ended with."""
+        await self._ledger.put_certificate(self._parts.run, subject, certificate)
+
+    async def end(self, status: RunStatus, report: dict[str, Any]) -> None:
+        """Close the run in the ledger."""
+        await self._ledger.end_run(self._parts.run, status, report)
+
+    def provenance(self) -> Callable[[list[bytes]], dict[bytes, Answer]]:
+        """Return a function that finds answers by key after the run; it opens the ledger anew."""
+        return self._parts.provenance
+
+    def to_finish(self, questions: int) -> dict[str, Any]:
+        """Return what asking ``questions`` more would take, by the mean of what was asked."""
+        tally = self.tally
+        share = questions / tally.calls if tally.calls else None
+        tokens = tally.usage.prompt_tokens + tally.usage.completion_tokens
+        return {
+            "calls": questions,
+            "tokens": None if share is None else round(tokens * share),
+            "cost": None if share is None or tally.cost is None else round(tally.cost * share, 6),
+        }
+
+    def _join(self, request: Request, check: Check) -> asyncio.Future[Delivery]:
+        if (task := self._joined.get(request.key)) is None:
+            task = asyncio.ensure_future(self._ask(request, check))
+            self._joined[request.key] = task
+            if len(self._joined) >= self._high_water:
+                self._roomy.clear()
+        return task
+
+    async def _ask(self, request: Request, check: Check) -> Delivery:
+        try:
+            await self._ahead.acquire()
+            ahead = _Once(self._ahead.release)
+            try:
+                return await self._claimed(request, check, ahead)
+            finally:
+                ahead()
+        finally:
+            del self._joined[request.key]
+            if len(self._joined) < self._high_water:
+                self._roomy.set()
+
+    async def _claimed(self, request: Request, check: Check, ahead: _Once) -> Delivery:
+        worst = self._parts.worst(request)
+        known = await self._claim(request, worst)
+        if known is not None:
+            return known
+        self._open += 1
+        talk = Talk(self, self._parts, request, check, worst, ahead)
+        try:
+            outcome = await talk.outcome()
+            recorded = await self._ledger.settle(self._parts.run, request.key, outcome, talk.spent)
+        except EndpointError:
+            await self._ledger.release(self._parts.run, request.key)
+            raise
+        finally:
+            self._open -= 1
+            self._settled.set()
+        if isinstance(recorded, Failure):
+            self._failed[request.key] = recorded
+        return Delivery(None if talk.over_budget else recorded)
+
+    async def _claim(self, request: Request, worst: Amounts) -> Delivery | None:
+        """Reserve the call; return a delivery where nothing is to be sent, ``None`` when the call is ours to make."""
+        prompt = request.user if self._parts.store_prompts else None
+        while not self._spent:
+            match await self._ledger.claim(self._parts.run, request.key, worst, prompt):
+                case Granted():
+                    return None
+                case Answered(answer=answer):
+                    return Delivery(answer, from_ledger=answer.at < self._started)
+                case Held():
+                    if (held := await self._ledger.wait(request.key)) is not None:
+                        return Delivery(held)
+                case OverBudget():
+                    await self.settlement()
+        return Delivery(None)
+
+    async def settlement(self) -> None:
+        """Wait until a call in flight gives back what it reserved too much; with none in flight, the budget is spent."""
+        if self._open == 0:
+            self._spent = True
+            return
+        self._settled.clear()
+        await self._settled.wait()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the road is made of; ``dearest`` are the highest prices (US dollars per million tokens) among the endpoints."""
+
+    run: str
+    ledger: Ledger
+    dispatch: Dispatch
+    dearest: tuple[float | None, float | None]
+    concurrency: int
+    store_prompts: bool
+    provenance: Callable[[list[bytes]], dict[bytes, Answer]]
+
+    def worst(self, request: Request) -> Amounts:
+        """Return the most that one request can cost: a token is at least a byte of UTF-8, completions have their cap."""
+        texts = [request.system, request.user, *(request.repair or ())]
+        prompt = sum(len(t.encode("utf-8", "surrogatepass")) for t in texts) + _schema_bytes(request) + OVERHEAD_TOKENS
+        return self.amounts(Usage(prompt, request.sampling.max_tokens))
+
+    def amounts(self, usage: Usage) -> Amounts:
+        """Return what one request with this usage costs, at the highest prices."""
+        price_in, price_out = self.dearest
+        money = 0
+        if price_in is not None and price_out is not None:
+            money = microusd((usage.prompt_tokens * price_in + usage.completion_tokens * price_out) / 1e6)
+        return Amounts(1, usage.prompt_tokens + usage.completion_tokens, money)
+
+
+class Talk:
+    """One question's way to an outcome: requests by the dispatcher, their reservations, one repair.
+
+    ``spent`` is what its requests came to; ``over_budget`` says that one more was worth it and didn't fit.
+    """
+
+    def __init__(
+        self, gateway: Gateway, parts: Parts, request: Request, check: Check, worst: Amounts, ahead: _Once
+    ) -> None:
+        self.spent, self.over_budget = Amounts(), False
+        self._tally, self._gateway, self._parts = gateway.tally, gateway, parts
+        self._request, self._check, self._worst, self._ahead = request, check, worst, ahead
+        self._usage, self._requests = Usage(), 0
+        self._cost: float | None = 0.0
+        self._last: SendFailure | None = None
+
+    async def outcome(self) -> Outcome:
+        """Return an answer or a failure; raise ``EndpointError`` where no server can serve the model at all."""
+        result = await self._reply(self._request)
+        if isinstance(result, Failure):
+            return result
+        endpoint, reply = result
+        try:
+            return self._answer(endpoint, reply)
+        except InvalidAnswerError as error:
+            fault = str(error)
+        self._tally.repairs += 1
+        repair = replace(self._request, repair=(reply.text, fault))
+        self._worst = self._parts.worst(repair)
+        result = await self._reply(repair)
+        if isinstance(result, Failure):
+            return replace(result, reason="invalid_answer", detail=fault) if self.over_budget else result
+        try:
+            return self._answer(*result)
+        except InvalidAnswerError as error:
+            return self._failure("invalid_answer", f"{fault}; its repair: {error}", result[0].name)
+
+    async def _reply(self, request: Request) -> tuple[Endpoint, Reply] | Failure:
+        parts = self._parts
+        before_any = self._requests
+        found = await parts.dispatch.ask(request, _likely_tokens(request), before=self._before, after=self._after)
+        self._tally.retries += max(self._requests - before_any - 1, 0)
+        if found is None:
+            last = self._last
+            words = "the budget left no room to try again"
+            reason: FailureReason = last.reason if last else "cancelled"
+            return self._failure(reason, f"{last.detail}; {words}" if last else words, None)
+        if isinstance(found, Failure):
+            return replace(found, usage=self._usage, cost=self._cost)
+        return found
+
+    async def _before(self, endpoint: Endpoint) -> bool:
+        """Reserve a request that is about to leave; the first of a question was reserved with its claim."""
+        del endpoint
+        self._ahead()
+        parts = self._parts
+        if self._requests and not await parts.ledger.reserve_again(
+            parts.run, self._request.key, self._worst, self.spent
+        ):
+            self.over_budget = True
+            return False
+        self._requests += 1
+        self._tally.calls += 1
+        self._gateway.in_flight += 1
+        return True
+
+    def _after(self, endpoint: Endpoint, sent: Sent | None) -> None:
+        """Charge a request: what the server said it used; its worst case where it may have been billed unsaid."""
+        self._gateway.in_flight -= 1
+        if isinstance(sent, SendFailure):
+            self._last = sent
+        usage = None if sent is None else sent.usage
+        unsaid = sent is None or (isinstance(sent, SendFailure) and sent.status is None and not sent.unreachable)
+        if usage is None and unsaid:
+            self.spent += self._worst
+            return
+        usage = usage or Usage()
+        self.spent += self._parts.amounts(usage)
+        cost = endpoint.cost(usage.prompt_tokens, usage.completion_tokens)
+        self._usage = self._usage + usage
+        self._cost = None if self._cost is None or cost is None else self._cost + cost
+        self._tally.add(usage, cost)
+
+    def _answer(self, endpoint: Endpoint, reply: Reply) -> Answer:
+        text, now = self._check(reply.text), time.time()
+        said = reply.fingerprint, reply.logprob
+        return Answer(text, reply.model, endpoint.name, now, self._usage, self._cost, *said)
+
+    def _failure(self, reason: FailureReason, detail: str, endpoint: str | None) -> Failure:
+        return Failure(reason, detail, time.time(), self._usage, self._cost, endpoint)
+
+
+def _likely_tokens(request: Request) -> int:
+    """Return about how many tokens a request takes: what counts against tokens per minute until the server says."""
+    return (len(request.system) + len(request.user)) // 4 + OVERHEAD_TOKENS
+
+
+class _Once:
+    """Calls a function at most once."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function: Callable[[], None] | None = function
+
+    def __call__(self) -> None:
+        function, self._function = self._function, None
+        if function is not None:
+            function()
+
+
+def _schema_bytes(request: Request) -> int:
+    return len(orjson.dumps(request.schema))
+
+
+class RoadOptions(Where, Protocol):
+    """The options that the road needs beside where the model is served; those of a run fit."""
+
+    @property
+    def concurrency(self) -> int: ...  # noqa: D102 - as in RunOptions
+    @property
+    def budget(self) -> str | None: ...  # noqa: D102
+    @property
+    def attempts(self) -> int: ...  # noqa: D102
+    @property
+    def ledger(self) -> bool: ...  # noqa: D102
+    @property
+    def store_prompts(self) -> bool: ...  # noqa: D102
+
+
+@asynccontextmanager
+async def open_gateway(
+    options: RoadOptions, state: Path, environment: Mapping[str, str], run: str, spec: dict[str, Any], *, resuming: bool
+) -> AsyncIterator[Gateway]:
+    """Open the road of a run: its ledger, its account, the client and the servers; closed whatever happens."""
+    endpoints = endpoints_of(options, environment)
+    budget = None if options.budget is None else Budget.parse(options.budget)
+    dearest = prices(options)
+    if budget is not None and budget.unit == "microusd" and None in dearest:
+        raise InputError(
+            f"the budget {options.budget} is in money but the price of {options.model!r} is unknown; "
+            "give --price-in and --price-out, or a budget in calls or tokens"
+        )
+    ledger: Ledger = SqliteLedger.open(state, store_prompts=options.store_prompts) if options.ledger else MemoryLedger()
+    try:
+        await (ledger.resume(run, budget) if resuming else ledger.begin_run(run, spec, budget))
+        async with ChatClient(environment) as client:
+            pool = Pool(options.model, endpoints, Ceiling(options.concurrency))
+            dispatch = Dispatch(pool, client, RetryPolicy(attempts=options.attempts))
+            limits = dearest, options.concurrency, options.store_prompts
+            parts = Parts(run, ledger, dispatch, *limits, _finder(ledger, state))
+            try:
+                yield Gateway(parts)
+            except BaseException as error:
+                stopped = isinstance(error, (asyncio.CancelledError, KeyboardInterrupt))
+                await ledger.end_run(run, "interrupted" if stopped else "failed", {"error": str(error)})
+                raise
+    finally:
+        ledger.close()
+
+
+def _finder(ledger: Ledger, state: Path) -> Callable[[list[bytes]], dict[bytes, Answer]]:
+    """Return a function that finds answers by key once the run is over."""
+
+    async def find(keys: list[bytes]) -> dict[bytes, Answer]:
+        if isinstance(ledger, MemoryLedger):
+            return await ledger.lookup(keys)
+        opened = SqliteLedger.open(state)
+        try:
+            return await opened.lookup(keys)
+        finally:
+            opened.close()
+
+    return lambda keys: blocking(find(keys))
