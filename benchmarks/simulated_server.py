@@ -52,11 +52,7 @@ def bodies(data: pa.Table, style: str, count: int = 20_000) -> list[bytes]:
     texts = data["text"].take(pa.array(random.Random(0).sample(range(len(data)), min(count, len(data)))))
     found = []
     for text in texts.to_pylist():
-        user = (
-            fence("text", text)
-            if style == "fenced"
-            else f"Claim: the title below is about CS.\nContext: {text}\n"
-        )
+        user = fence("text", text) if style == "fenced" else f"Claim: the title below is about CS.\nContext: {text}\n"
         messages = [{"role": "system", "content": question.system}, {"role": "user", "content": user}]
         found.append(orjson.dumps({"model": "sim", "messages": messages, "response_format": schema}))
     return found
@@ -148,9 +144,7 @@ class Client(asyncio.Protocol):
 async def load(port: int, requests: list[bytes], seconds: float, connections: int) -> int:
     loop, counts = asyncio.get_running_loop(), [0]
     made = [
-        await loop.create_connection(
-            lambda i=i: Client(requests, i * 97 % len(requests), counts), "127.0.0.1", port
-        )
+        await loop.create_connection(lambda i=i: Client(requests, i * 97 % len(requests), counts), "127.0.0.1", port)
         for i in range(connections)
     ]
     await asyncio.sleep(seconds)

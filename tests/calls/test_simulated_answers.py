@@ -57,9 +57,7 @@ def test_a_truth_takes_the_form_of_the_schema(schema: dict[str, Any], truth: Any
 @pytest.mark.parametrize("as_text", [True, False])
 def test_an_object_is_filled_by_name(*, as_text: bool) -> None:
     truth: Any = {"Order number": "A7", "amount": 3.5, "tags": ["x"]}
-    schema = objects(
-        order_number=STRING, amount={"type": ["number", "null"]}, tags={"type": "array", "items": STRING}
-    )
+    schema = objects(order_number=STRING, amount={"type": ["number", "null"]}, tags={"type": "array", "items": STRING})
     schema["properties"] |= {"note": STRING, "date": {"type": ["string", "null"]}}
     schema["required"] = ["order_number", "amount", "tags", "date", "note"]
     expected = {"order_number": "A7", "amount": 3.5, "tags": ["x"], "note": "", "date": None}
@@ -117,9 +115,7 @@ def test_without_a_schema_the_prompts_words_decide(prompt: str, truth: Any, expe
         (objects(a=STRING), {"a": "1"}, [{"a": "1"}, {"a": "2"}]),
     ],
 )
-def test_a_wrong_answer_is_well_formed_and_differs(
-    schema: dict[str, Any], truth: Any, others: list[Any]
-) -> None:
+def test_a_wrong_answer_is_well_formed_and_differs(schema: dict[str, Any], truth: Any, others: list[Any]) -> None:
     form = Form(schema)
     for pick in range(5):
         wrong = form.render_wrong(truth, others, pick)

@@ -37,9 +37,7 @@ ROWS: dict[str, list[Any]] = {
 QUESTION = FILTER.question("Is {text} spam?")
 
 
-def request(
-    text: str, schema: dict[str, Any] | None = QUESTION.answer.schema, **extra: Any
-) -> dict[str, Any]:
+def request(text: str, schema: dict[str, Any] | None = QUESTION.answer.schema, **extra: Any) -> dict[str, Any]:
     messages = [
         {"role": "system", "content": QUESTION.system},
         {"role": "user", "content": fence("text", text)},
@@ -55,9 +53,7 @@ class Client:
         self.session, self.server = session, server
 
     async def ask(self, body: dict[str, Any], **options: Any) -> tuple[int, Any]:
-        async with self.session.post(
-            f"{self.server.base_url}/chat/completions", json=body, **options
-        ) as reply:
+        async with self.session.post(f"{self.server.base_url}/chat/completions", json=body, **options) as reply:
             raw = await reply.read()
             with contextlib.suppress(ValueError):
                 return reply.status, json.loads(raw)
@@ -375,11 +371,7 @@ async def test_pipelined_and_chunked_requests_are_answered_in_order(latency: int
         plain = [head + b"Content-Length: %d\r\n\r\n%b" % (len(b), b) for b in bodies[:-1]]
         half = len(bodies[-1]) // 2
         pieces = (bodies[-1][:half], bodies[-1][half:], b"")
-        chunked = (
-            head
-            + b"Transfer-Encoding: chunked\r\n\r\n"
-            + b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces)
-        )
+        chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces)
         found = await raw(client.server.port, b"".join(plain) + chunked, 40)
         places = [found.index(b'"model":"m%d"' % i) for i in range(40)]
         assert places == sorted(places)
@@ -424,9 +416,7 @@ def test_a_server_in_a_thread_can_be_restarted_on_its_port() -> None:
         assert server.port == port
 
 
-@pytest.mark.parametrize(
-    "bad", [{"noise": 2}, {"rate_500": 0.6, "rate_429": 0.6}, {"latency_ms": -1}, {"capacity": 0}]
-)
+@pytest.mark.parametrize("bad", [{"noise": 2}, {"rate_500": 0.6, "rate_429": 0.6}, {"latency_ms": -1}, {"capacity": 0}])
 def test_a_configuration_that_makes_no_sense_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(InputError):
         SimulationConfig(**bad)

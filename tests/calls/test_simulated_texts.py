@@ -72,9 +72,7 @@ def test_nothing_is_found_where_nothing_stands() -> None:
     assert row(known("a parcel"), "") is None
 
 
-@pytest.mark.parametrize(
-    "text", ['He said "no"\nand left', "back\\slash", "中文，新的一行\n好", "emoji 😀\t!"]
-)
+@pytest.mark.parametrize("text", ['He said "no"\nand left', "back\\slash", "中文，新的一行\n好", "emoji 😀\t!"])
 @pytest.mark.parametrize("escape", [True, False])
 def test_a_row_dumped_as_json_is_found(text: str, *, escape: bool) -> None:
     dumped = json.dumps({"id": 7, "text": text}, ensure_ascii=escape)

@@ -279,8 +279,7 @@ def _object(schema: Schema, truth: Any, root: Schema) -> Any:
             return _members(schema, members, root)
     main = _main_property(properties, truth, root)
     return {
-        name: _value(part, truth if name == main else _empty(part, root), root)
-        for name, part in properties.items()
+        name: _value(part, truth if name == main else _empty(part, root), root) for name, part in properties.items()
     }
 
 

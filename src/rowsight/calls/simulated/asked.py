@@ -47,9 +47,7 @@ class Asked:
     @property
     def tool(self) -> dict[str, Any] | None:
         """The function that the request wants called: the one it names, else the first."""
-        functions = [
-            t["function"] for t in self.body.get("tools") or () if isinstance(t.get("function"), dict)
-        ]
+        functions = [t["function"] for t in self.body.get("tools") or () if isinstance(t.get("function"), dict)]
         choice = self.body.get("tool_choice", "auto")
         if not functions or choice == "none":
             return None
@@ -65,9 +63,7 @@ class Asked:
     @property
     def schema(self) -> dict[str, Any] | None:
         """The JSON Schema that the answer must have, if the request carries one."""
-        carried = (
-            self.body["response_format"].get("json_schema") if self.format_type == "json_schema" else None
-        )
+        carried = self.body["response_format"].get("json_schema") if self.format_type == "json_schema" else None
         schema = carried.get("schema") if isinstance(carried, dict) else None
         if schema is None and (tool := self.tool):
             schema = tool.get("parameters")

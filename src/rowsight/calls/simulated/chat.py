@@ -221,9 +221,7 @@ class ChatModel:
         if fault in ("drop", "hang"):
             return Reply(0, b"", kind=f"fault:{fault}", fate=fault)
         if fault == "500":
-            reply = error_reply(
-                500, "The server had an error while processing your request. Sorry about that!"
-            )
+            reply = error_reply(500, "The server had an error while processing your request. Sorry about that!")
             reply.kind = "fault:500"
             return reply
         if fault == "malformed":
@@ -357,9 +355,7 @@ def _logprobs(said: _Said, top: int) -> list[dict[str, Any]]:
         doubted = doubted or telling
         token = {"token": piece, "logprob": logprob, "bytes": list(piece.encode())}
         rivals = (
-            [{"token": "other", "logprob": math.log(max(1e-6, 1 - said.confidence)), "bytes": None}]
-            if telling
-            else []
+            [{"token": "other", "logprob": math.log(max(1e-6, 1 - said.confidence)), "bytes": None}] if telling else []
         )
         found.append(token | {"top_logprobs": ([token, *rivals])[:top]})
         position += len(piece)

@@ -26,9 +26,7 @@ class Truth:
         try:
             re.compile(self.pattern or "")
         except re.error as error:
-            raise InputError(
-                f"the truth's pattern {self.pattern!r} is no regular expression: {error}"
-            ) from error
+            raise InputError(f"the truth's pattern {self.pattern!r} is no regular expression: {error}") from error
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,9 +90,7 @@ class SimulationConfig:
             value = getattr(self, name)
             _demand(value is None or value >= 1, name, value, "1 or more")
         _demand(self.noise_mode in ("row", "call"), "noise_mode", self.noise_mode, "row or call")
-        _demand(
-            bool(self.truths) or self.hook is not None, "truths", self.truths, "at least one truth, or a hook"
-        )
+        _demand(bool(self.truths) or self.hook is not None, "truths", self.truths, "at least one truth, or a hook")
 
 
 def _demand(holds: bool, name: str, value: Any, wanted: str) -> None:  # noqa: FBT001 - an assertion's condition

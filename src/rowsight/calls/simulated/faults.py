@@ -33,9 +33,7 @@ class Fate:
 
     def __init__(self, config: SimulationConfig) -> None:
         self._config = config
-        self._faults, self._delays, self._noise = (
-            _stream(config.seed, name) for name in ("fault", "delay", "noise")
-        )
+        self._faults, self._delays, self._noise = (_stream(config.seed, name) for name in ("fault", "delay", "noise"))
         self._calls = 0
         rates = [getattr(config, f"rate_{fault}") for fault in _FAULTS]
         self._bounds = [(sum(rates[: i + 1]), fault) for i, fault in enumerate(_FAULTS) if rates[i]]

@@ -74,9 +74,7 @@ class HttpProtocol(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             if self._transport is not None:
-                self._transport.write(
-                    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-                )
+                self._transport.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 self._transport.close()
             return
         self._pump()
@@ -112,9 +110,7 @@ class HttpProtocol(asyncio.Protocol):
         parser = self._parser
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         path = self._path.partition(b"?")[0]
-        request = HttpRequest(
-            parser.get_method(), path, self._authorization, body, parser.should_keep_alive()
-        )
+        request = HttpRequest(parser.get_method(), path, self._authorization, body, parser.should_keep_alive())
         self._waiting.append(request)
 
     def _pump(self) -> None:

@@ -92,6 +92,4 @@ def _utf8(value: Any) -> bytes | None:
 def _check(names: Iterable[str], available: Iterable[str]) -> None:
     for name in names:
         if name not in (valid := list(available)):
-            raise ColumnError(
-                f"the table of the simulated server has no column {name!r}{nearest(name, valid)}"
-            )
+            raise ColumnError(f"the table of the simulated server has no column {name!r}{nearest(name, valid)}")

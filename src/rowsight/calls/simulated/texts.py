@@ -124,9 +124,7 @@ class RowTexts:
     def freeze(self) -> None:
         """Index the substrings, after the last ``add``. A text is known without its outer white space, too."""
         stripped = [
-            (text.strip(), number)
-            for text, number in self._ids.items()
-            if text[0] <= _BLANK or text[-1] <= _BLANK
+            (text.strip(), number) for text, number in self._ids.items() if text[0] <= _BLANK or text[-1] <= _BLANK
         ]
         for text, number in stripped:
             if text:
