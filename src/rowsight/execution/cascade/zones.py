@@ -1,0 +1,531 @@
+"""Keep the right rows, asking few, so that precision and recall reach their levels.
+
+Two zones are answered by the proxy: rows whose scores are low are rejected, rows whose scores are high are accepted. All
+rows between are asked. They are asked in rounds before the freeze, and the proxy learns from each: every row of the band
+is a label, so the band shrinks as it is bought. When no band is left, the zones are frozen and each is certified by rows
+drawn from it at random. Errors that are drawn are mended.
+
+Proof. Let F be the rows accepted and not mended that the oracle would not keep, M the rows rejected and not mended that
+it would. ``guarantees.certify`` bounds both for all moments at once, F with probability 1 - d1 and M with 1 - d2, and
+d1 + d2 = d was fixed before the first draw. Of ``kept`` rows at least T = kept - F are right, so
+
+    precision >= p   if   F <= (1 - p) kept,           recall >= r   if   M <= (1 - r) / r * T,
+
+``kept`` is known, and recall's budget uses the T that the bound on F leaves. A metric that isn't demanded is held at 1:
+its zone is empty. When the draws go much worse than planned, a zone may be planned anew from all labels, with a share of
+its failure probability that was set aside beforehand for the second (third) trial of that zone; what was drawn before
+then counts as asked, and the new trial draws only from rows never asked. The union bound covers all trials.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
+from rowsight.execution.cascade.zone_plan import Demand, ZonePlan, plan_zones
+from rowsight.execution.cascade.zone_trial import ZoneTrial
+from rowsight.guarantees.certificate import pack, plain, seal, sentences
+from rowsight.guarantees.certify import allowed_errors, attempt_share
+from rowsight.proxies import linear
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from numpy.typing import NDArray
+
+    from rowsight.execution.cascade.protocol import Cascade, Request, Rows
+    from rowsight.plan.guarantee import Guarantee
+
+    Steps = Generator[Request, NDArray[Any] | None, None]
+    Known = tuple[NDArray[np.int64], NDArray[Any]]
+
+PLANNED = 100_000
+"""Rows on which a large table is planned, and whose band is asked in rounds."""
+TRAINED = 20_000
+"""Labels beyond which the proxy isn't refitted."""
+FIRST = 100
+"""Uniform rows asked first."""
+ROUNDS = 80
+GROWTH = 0.15
+"""A round asks this share of the labels so far."""
+UNIFORM_SHARE = 0.12
+"""Uniform rows, as a share of all calls expected: they alone say how many positives hide in a zone."""
+LAST_BAND = 0.1
+"""A band below this share of the labels is asked at once, and the zones are frozen."""
+TRIAL_SHARES = (0.85, 0.13, 0.02)
+"""Shares of a zone's failure probability: the first trial, and those planned anew."""
+SHARPEN = 0.05
+"""Draws from the accepted zone, beside those from the rejected one, that sharpen recall's budget."""
+REJECTED, ACCEPTED = 0, 1
+NAMES = ("rejected", "accepted")
+
+
+def zones_cascade(
+    rows: Rows,
+    guarantee: Guarantee,
+    *,
+    seed: int = 0,
+    known: Known | None = None,
+    groups: NDArray[np.int64] | None = None,
+    attempt: int = 1,
+) -> Cascade:
+    """Certify ``guarantee.precision`` and/or ``guarantee.recall`` of a filter; in every group where ``groups`` is given.
+
+    ``known``: positions and answers that the ledger holds already; they count as asked and train, and aren't drawn.
+    ``attempt``: the how-manieth try at this table, question and model. The generator asks every row at most once.
+    """
+    return (yield from _Run(rows, guarantee, seed, known, groups, attempt).steps())
+
+
+class _Dry(Exception):  # noqa: N818 - a signal between steps, not an error
+    """The budget ran out: some rows came back skipped."""
+
+
+class _Run:
+    """The state of one cascade: what was asked and answered, the proxy, the zones."""
+
+    def __init__(
+        self,
+        rows: Rows,
+        guarantee: Guarantee,
+        seed: int,
+        known: Known | None,
+        groups: NDArray[np.int64] | None,
+        attempt: int,
+    ) -> None:
+        self.rows, self.guarantee, self.seed, self.attempt = rows, guarantee, seed, attempt
+        self.count = rows.count
+        self.random = np.random.default_rng(seed)
+        self.answers = np.full(self.count, SKIPPED, dtype=np.int64)
+        self.group = np.zeros(self.count, dtype=np.int64) if groups is None else np.asarray(groups, dtype=np.int64)
+        self.groups = int(self.group.max(initial=0)) + 1
+        self.precision = 1.0 if guarantee.precision is None else guarantee.precision
+        self.recall = 1.0 if guarantee.recall is None else guarantee.recall
+        failure = float(1 - Fraction(repr(float(guarantee.confidence))))
+        self.share = attempt_share(failure, attempt)
+        self.known = known
+        self.trials: dict[tuple[int, int], list[ZoneTrial]] = {}
+        self.levels: dict[tuple[int, int], float] = {}
+        self.history: list[dict[str, Any]] = []
+        self.strength, self.tuned_at = 10.0, 0
+
+    def steps(self) -> Cascade:
+        counts = {"training": 0, "certifying": 0}
+        try:
+            if self.count:
+                self._choose_sample()
+                yield from self._train()
+                yield from self._ask(self._band(), "band")
+                counts["training"] = int(self.asked.sum())
+                yield from self._certify()
+                yield from self._ask(np.flatnonzero(~self._covered()), "rest")
+        except _Dry:
+            yield Note("budget", {"asked": int(self.asked.sum()), "left": int(np.sum(~self.asked))})
+        counts["training"] = counts["training"] or int(self.asked.sum())
+        counts["certifying"] = sum(t.drawn for trials in self.trials.values() for t in trials)
+        return self._decide(counts)
+
+    # --- asking -------------------------------------------------------------------------------------------------
+
+    @property
+    def asked(self) -> NDArray[np.bool_]:
+        """Rows that were asked, answered or not."""
+        return np.asarray(self.answers != SKIPPED)
+
+    def _ask(self, rows: NDArray[np.int64], purpose: str) -> Steps:
+        """Ask the rows that weren't asked yet."""
+        new = rows[self.answers[rows] == SKIPPED]
+        if len(new):
+            replies = yield Ask(new, purpose)
+            assert replies is not None
+            self.answers[new] = replies
+            if np.any(replies == SKIPPED):
+                raise _Dry
+
+    # --- training -----------------------------------------------------------------------------------------------
+
+    def _choose_sample(self) -> None:
+        """Take the rows to plan on: all, or a uniform sample (first) and known rows (after it)."""
+        chosen = np.arange(self.count)
+        if self.count > PLANNED:
+            chosen = np.sort(self.random.choice(self.count, PLANNED, replace=False))
+        self.uniform_size = len(chosen)
+        self.scale = self.count / len(chosen)
+        if self.known is not None and len(self.known[0]):
+            self.answers[self.known[0]] = self.known[1]
+            chosen = np.concatenate([chosen, np.setdiff1d(self.known[0], chosen)[:TRAINED]])
+        self.sample = chosen
+        self.order = self.random.permutation(self.uniform_size)
+        self.drawn_uniform = min(FIRST, self.uniform_size)
+        self.features = self.rows.features(chosen)
+
+    def _train(self) -> Steps:
+        """Ask uniform rows and the band in rounds, refitting after each, until no band is left."""
+        yield from self._ask(self.sample[self.order[: self.drawn_uniform]], "uniform")
+        for _ in range(ROUNDS):
+            self._refit()
+            self.plans = [self._plan(g) for g in range(self.groups)]
+            yield Note("plan", self._progress())
+            asked = int(self.asked.sum())
+            wanted = self._uniform_wanted(asked)
+            band = self._sample_band()
+            labelled = int(np.sum(self.answers[self.sample] >= 0))
+            if labelled >= TRAINED or (len(band) <= LAST_BAND * asked and self.drawn_uniform >= 0.9 * wanted):
+                return
+            yield from self._ask_uniform(wanted)
+            band = band[self.answers[self.sample[band]] == SKIPPED]
+            size = self._round_size(len(band), asked, int(self.asked.sum()) - asked)
+            yield from self._ask(self.sample[band[:size]], "active")
+
+    def _uniform_wanted(self, asked: int) -> int:
+        expected = asked + sum(plan.cost for plan in self.plans)
+        wanted = min(int(max(UNIFORM_SHARE * expected, FIRST)), int(1.6 * self.drawn_uniform) + 50)
+        return min(max(wanted, self.drawn_uniform), self.uniform_size)
+
+    def _ask_uniform(self, wanted: int) -> Steps:
+        rows = self.sample[self.order[self.drawn_uniform : wanted]]
+        self.drawn_uniform = wanted
+        yield from self._ask(rows, "uniform")
+
+    def _round_size(self, band: int, asked: int, uniform: int) -> int:
+        size = min(max(60, int(GROWTH * asked) - uniform), band)
+        return band if size > 0.7 * band else size
+
+    def _refit(self) -> None:
+        """Fit on every answer; score the sample, each answered row by a proxy that hasn't seen it."""
+        answers = self.answers[self.sample]
+        labelled = np.flatnonzero(answers >= 0)
+        features, labels = self.features[labelled], answers[labelled] == 1
+        if len(labelled) == 0:
+            self.model, self.scores = None, np.zeros(len(self.sample))
+            return
+        if len(labelled) >= 2 * self.tuned_at:
+            self.strength, left_out = linear.choose_strength(features, labels)
+            self.tuned_at = len(labelled)
+        else:
+            left_out = linear.left_out(features, labels, self.strength, 5 if len(labelled) < 3000 else 3)  # noqa: PLR2004
+        self.model = linear.fit(features, labels, self.strength)
+        self.scores = self.model.scores(self.features)
+        self.scores[labelled] = left_out
+
+    def _plan(self, group: int) -> ZonePlan:
+        """Choose the zones of one group from what its uniform rows say (all groups', where it has few)."""
+        open_rows = self._open(group)
+        uniform = self.order[: self.drawn_uniform]
+        uniform = uniform[self.answers[self.sample[uniform]] >= 0]
+        own = uniform[self.group[self.sample[uniform]] == group]
+        fair = own if len(own) >= FIRST / 2 else uniform
+        known = int(np.sum((self.answers == 1) & (self.group == group)))
+        return plan_zones(
+            self.scores[open_rows],
+            known,
+            self.scores[fair],
+            self.answers[self.sample[fair]] == 1,
+            self._demand(),
+            self.scale,
+        )
+
+    def _demand(self, trial: int = 0) -> Demand:
+        level = self.share / self.groups / 2 * TRIAL_SHARES[trial]
+        return Demand(self.precision, self.recall, level, level)
+
+    def _open(self, group: int) -> NDArray[np.int64]:
+        """Places in the sample, not asked yet, of one group, lowest scores first."""
+        inside = np.arange(len(self.sample)) < self.uniform_size
+        places = np.flatnonzero(inside & (self.answers[self.sample] == SKIPPED) & (self.group[self.sample] == group))
+        return places[np.argsort(self.scores[places], kind="stable")]
+
+    def _sample_band(self) -> NDArray[np.int64]:
+        """Places in the sample between the planned zones, the most doubtful first: least likely to leave the band."""
+        bands = []
+        for g, plan in enumerate(self.plans):
+            places = self._open(g)
+            low, high = round(plan.reject / self.scale), round(plan.accept / self.scale)
+            bands.append(places[low : max(len(places) - high, low)])
+        band = np.concatenate(bands)
+        return np.asarray(band[np.argsort(np.abs(self.scores[band]), kind="stable")])
+
+    def _progress(self) -> dict[str, Any]:
+        values = {
+            "stage": "active",
+            "asked": int(self.asked.sum()),
+            "rejected": sum(p.reject for p in self.plans),
+            "accepted": sum(p.accept for p in self.plans),
+            "certifying": round(sum(p.recall_draws + p.precision_draws for p in self.plans)),
+            "rest": sum(p.band for p in self.plans),
+        }
+        self.history.append(values)
+        return values
+
+    # --- freezing -----------------------------------------------------------------------------------------------
+
+    def _band(self) -> NDArray[np.int64]:
+        """Score every row once, set the zones' members, and return the rows in neither."""
+        self.zone_scores = self._all_scores()
+        between = []
+        self.members: dict[tuple[int, int], NDArray[np.int64]] = {}
+        for g, plan in enumerate(self.plans):
+            rows = np.flatnonzero((self.group == g) & ~self.asked)
+            rows = rows[np.argsort(self.zone_scores[rows], kind="stable")]
+            low = min(plan.reject, len(rows))
+            high = max(len(rows) - plan.accept, low)
+            self.members[g, REJECTED] = np.sort(rows[:low])
+            self.members[g, ACCEPTED] = np.sort(rows[high:])
+            between.append(rows[low:high])
+        return np.concatenate(between)
+
+    def _all_scores(self) -> NDArray[np.float64]:
+        scores = np.zeros(self.count)
+        if self.count == self.uniform_size:
+            scores[self.sample] = self.scores
+        elif self.model is not None:
+            for first, features in self.rows.chunks():
+                scores[first : first + features.shape[0]] = self.model.scores(features)
+        return scores
+
+    def _new_trial(self, key: tuple[int, int], share: float) -> ZoneTrial:
+        group, zone = key
+        trials = self.trials.setdefault(key, [])
+        budget = self._budgets(group)[zone]
+        trial = ZoneTrial(
+            f"{NAMES[zone]}:{group}:{len(trials)}",
+            1 + 2 * group + zone,
+            self.members[key],
+            zone,
+            budget,
+            self.levels[key] * TRIAL_SHARES[len(trials)],
+            share,
+        )
+        trial.start(self.seed, self.attempt, self.count)
+        trials.append(trial)
+        return trial
+
+    def _budgets(self, group: int) -> tuple[int, int]:
+        """Errors that each zone of the group may hold, by the plan's number of positives."""
+        plan = self.plans[group]
+        missed = int(max(plan.positives - plan.missed, 0) * (1 - self.recall) / self.recall)
+        return missed, int((1 - self.precision) * plan.positives)
+
+    def _freeze(self) -> Freeze:
+        pools: list[dict[str, Any]] = []
+        tests: list[dict[str, Any]] = []
+        for trials in self.trials.values():
+            pool, test = trials[-1].frozen(len(pools))
+            pools.append(pool)
+            tests.append(test)
+        record = {**self._head(), "strata": pack(self._strata()), "pools": pools, "tests": tests}
+        return Freeze(record)
+
+    def _strata(self) -> NDArray[np.int64]:
+        code = np.zeros(self.count, dtype=np.int64)
+        for trials in self.trials.values():
+            code[trials[-1].members] = trials[-1].code
+        return code
+
+    # --- certifying ---------------------------------------------------------------------------------------------
+
+    def _certify(self) -> Steps:
+        for g, plan in enumerate(self.plans):
+            self.levels[g, REJECTED], self.levels[g, ACCEPTED] = self._split(plan)
+            self._new_trial((g, REJECTED), plan.missed / max(plan.reject, 1))
+            self._new_trial((g, ACCEPTED), plan.false / max(plan.accept, 1))
+        yield self._freeze()
+        while True:
+            drawn = [batch for g in range(self.groups) for batch in self._batches(g)]
+            if not drawn:
+                return
+            yield from self._draw(drawn)
+
+    def _split(self, plan: ZonePlan) -> tuple[float, float]:
+        """Give the larger share of the failure probability to the zone whose proof is dearer."""
+        share = self.share / self.groups
+        if not plan.reject or not plan.accept:
+            return (share, 0.0) if plan.reject else (0.0, share)
+        part = float(np.clip(plan.recall_draws / max(plan.recall_draws + plan.precision_draws, 1), 0.15, 0.85))
+        return share * part, share * (1 - part)
+
+    def _batches(self, group: int) -> list[tuple[ZoneTrial, int]]:
+        """How many rows to draw next from each zone of a group; nothing when the group is proved."""
+        rejected, accepted = self.trials[group, REJECTED][-1], self.trials[group, ACCEPTED][-1]
+        false_budget, miss_budget = self._allowed(group)
+        batches = []
+        if accepted.remaining > false_budget and accepted.left:
+            batches.append((accepted, accepted.batch(false_budget)))
+        if rejected.remaining + self._lost(group) > miss_budget and rejected.left:
+            hoped = self._miss_budget(group, false_budget) if batches else miss_budget
+            size = rejected.batch(hoped - self._lost(group))
+            sharpen = min(int(SHARPEN * (rejected.drawn + size)) - accepted.drawn, accepted.left)
+            if not batches and sharpen > 0:
+                batches.append((accepted, sharpen))
+            if size:
+                batches.append((rejected, size))
+        return batches
+
+    def _draw(self, batches: list[tuple[ZoneTrial, int]]) -> Steps:
+        """Ask one batch of certification rows and hand each zone its own, in the order of its draw."""
+        drawn = [(trial, trial.take(size)) for trial, size in batches]
+        dry = False
+        try:
+            yield from self._ask(np.concatenate([t.members[places] for t, places in drawn]), "certify")
+        except _Dry:
+            dry = True
+        for trial, places in drawn:
+            answers = self.answers[trial.members[places]]
+            came = int(np.argmax(answers == SKIPPED)) if np.any(answers == SKIPPED) else len(answers)
+            trial.observe(places[:came], answers[:came])
+        if dry:
+            raise _Dry
+
+    def _kept(self, group: int) -> int:
+        """Rows of the group that are kept: answered yes, or accepted and not drawn."""
+        yes = int(np.sum((self.answers == 1) & (self.group == group)))
+        return yes + self.trials[group, ACCEPTED][-1].left
+
+    def _allowed(self, group: int) -> tuple[int, int]:
+        """Errors that may remain now: rows kept wrongly, rows missed."""
+        allowed = allowed_errors(self.precision, self._kept(group))
+        return allowed, self._miss_budget(group, self.trials[group, ACCEPTED][-1].remaining)
+
+    def _miss_budget(self, group: int, false: int) -> int:
+        """Rows that may be missed if no more than ``false`` of the rows kept are wrong."""
+        level = Fraction(repr(float(self.recall)))
+        return int((1 - level) / level * max(self._kept(group) - false, 0))
+
+    def _lost(self, group: int) -> int:
+        """Rows of the group without an answer, outside the draws of its rejected zone: each may be a positive missed."""
+        lost = int(np.sum((self.answers == UNANSWERED) & (self.group == group)))
+        trial = self.trials[group, REJECTED][-1]
+        return lost - int(np.sum(self.answers[trial.members[trial.places]] == UNANSWERED))
+
+    def _covered(self) -> NDArray[np.bool_]:
+        """Rows that were asked or that a proved zone answers."""
+        covered = self.asked
+        for g in range(self.groups):
+            if all(claim["holds"] for claim in self._claims(g)):
+                for zone in (REJECTED, ACCEPTED):
+                    covered[self.trials[g, zone][-1].members] = True
+        return covered
+
+    # --- the result ---------------------------------------------------------------------------------------------
+
+    def _claims(self, group: int) -> list[dict[str, Any]]:
+        """Return what is proved of one group: one entry a metric demanded."""
+        rejected, accepted = self.trials[group, REJECTED][-1], self.trials[group, ACCEPTED][-1]
+        false_budget, miss_budget = self._allowed(group)
+        lost = self._lost(group)
+        claims = []
+        if self.guarantee.precision is not None:
+            claims.append(self._claim("precision", accepted, group, false_budget, 0))
+        if self.guarantee.recall is not None:
+            claims.append(self._claim("recall", rejected, group, miss_budget, lost))
+        return claims
+
+    def _claim(self, metric: str, trial: ZoneTrial, group: int, budget: int, lost: int) -> dict[str, Any]:
+        bound = trial.bound
+        remaining = trial.remaining + lost
+        return {
+            "metric": metric,
+            "group": group,
+            "rows": int(np.sum(self.group == group)),
+            "kept": self._kept(group),
+            "budget": budget,
+            "test": 2 * group + trial.answer,
+            "lost": lost,
+            "remaining": remaining,
+            "holds": remaining <= budget,
+            "drawn": bound.drawn,
+            "errors": bound.errors,
+            "mended": trial.mended,
+            "upper": bound.upper,
+            "reached": list(bound.reached),
+        }
+
+    def _decide(self, counts: dict[str, int]) -> Decision:
+        asked = self.asked
+        final = self.answers.copy()
+        claims: list[dict[str, Any]] = []
+        for g in range(self.groups if self.trials else 0):
+            claims += self._claims(g)
+            if all(claim["holds"] for claim in self._claims(g)):
+                for zone in (REJECTED, ACCEPTED):
+                    members = self.trials[g, zone][-1].members
+                    final[members[~asked[members]]] = zone
+        body = self._body(claims, final, asked, counts)
+        return Decision(final, asked, body, self._summary(body, asked))
+
+    def _head(self) -> dict[str, Any]:
+        levels = {"precision": self.guarantee.precision, "recall": self.guarantee.recall}
+        return {
+            "metrics": [{"metric": name, "level": level} for name, level in levels.items() if level is not None],
+            "confidence": self.guarantee.confidence,
+            "within": None,
+            "by": self.guarantee.by,
+            "seed": self.seed,
+            "attempt": self.attempt,
+            "share": self.share,
+            "rows": self.count,
+        }
+
+    def _body(
+        self,
+        claims: list[dict[str, Any]],
+        final: NDArray[np.int64],
+        asked: NDArray[np.bool_],
+        counts: dict[str, int],
+    ) -> dict[str, Any]:
+        unanswered = int(np.sum(self.answers == UNANSWERED))
+        finished = self.count == 0 or bool(self.trials)
+        pools: list[dict[str, Any]] = []
+        tests: list[dict[str, Any]] = []
+        for trials in self.trials.values():
+            pool, test = trials[-1].frozen(len(pools))
+            pools.append({**pool, **self._sampled(trials[-1])})
+            tests.append(test)
+        body = {
+            **self._head(),
+            "certified": finished and all(claim["holds"] for claim in claims),
+            "reached": self._reached(claims),
+            "asked": int(asked.sum()) - unanswered,
+            "proxied": int(np.sum((final >= 0) & ~asked)),
+            "unanswered": unanswered,
+            "skipped": int(np.sum((final < 0) & ~asked)),
+            **counts,
+            "proof": {"strata": pack(self._strata()), "pools": pools, "tests": tests, "claims": claims},
+        }
+        body["statement"] = sentences(body)
+        return seal(body)
+
+    def _sampled(self, trial: ZoneTrial) -> dict[str, Any]:
+        rows = trial.members[trial.places]
+        return {"rows": rows.tolist(), "answers": plain(self.answers[rows]), "proxies": [trial.answer] * len(rows)}
+
+    def _reached(self, claims: list[dict[str, Any]]) -> dict[str, float]:
+        """Return the levels proved over all groups (the least)."""
+        reached: dict[str, float] = {}
+        for g in range(self.groups if claims else 0):
+            kept = self._kept(g)
+            right = max(kept - self.trials[g, ACCEPTED][-1].remaining, 0)
+            for claim in (c for c in claims if c["group"] == g):
+                whole = kept if claim["metric"] == "precision" else right + claim["remaining"]
+                value = right / whole if whole else 1.0
+                reached[claim["metric"]] = min(value, reached.get(claim["metric"], 1.0))
+        return reached
+
+    def _summary(self, body: dict[str, Any], asked: NDArray[np.bool_]) -> dict[str, Any]:
+        zones = []
+        for trials in self.trials.values():
+            members = trials[-1].members
+            done = int(np.sum(asked[members]))
+            zones.append({"name": trials[-1].name, "rows": len(members), "asked": done, "proxied": len(members) - done})
+        shown = {name: body[name] for name in ("asked", "proxied", "training", "certifying", "certified", "reached")}
+        return {"metric": "zones", "rounds": self.history, "zones": zones, "histogram": self._histogram(asked), **shown}
+
+    def _histogram(self, asked: NDArray[np.bool_]) -> dict[str, list[float]]:
+        """Count rows asked and proxied over 40 ranges of the proxy's score."""
+        scores = getattr(self, "zone_scores", np.zeros(self.count))
+        edges = np.histogram_bin_edges(scores, bins=40)
+        counts = {name: np.histogram(scores[mask], edges)[0] for name, mask in (("asked", asked), ("proxied", ~asked))}
+        return {"edges": edges.tolist(), **{name: [int(v) for v in values] for name, values in counts.items()}}
