@@ -49,7 +49,7 @@ class Delivery:
 
 @dataclass
 class Tally:
-    """What the calls of this process came to; ``cost`` in US dollars, ``None`` once a call's price was unknown."""
+    """What the calls of this process came to; ``cost`` in US dollars, ``None`` where a price is unknown."""
 
     calls: int = 0
     usage: Usage = field(default_factory=Usage)
@@ -67,7 +67,8 @@ class Gateway:
     """The road of one run to one model. Everything happens in one asyncio loop; the ledger is shared with others."""
 
     def __init__(self, parts: Parts) -> None:
-        self.model, self.tally, self.in_flight = parts.dispatch.pool.model, Tally(), 0
+        self.model, self.in_flight = parts.dispatch.pool.model, 0
+        self.tally = Tally(cost=None if None in parts.dearest else 0.0)
         self._parts, self._ledger = parts, parts.ledger
         self._started = time.time()
         self._joined: dict[bytes, asyncio.Future[Delivery]] = {}

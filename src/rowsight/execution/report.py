@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rowsight.guarantees.certificate import Certificate
 
 STATUSES = ("asked", "proxied", "null", "failed", "skipped")
 
@@ -25,7 +28,7 @@ class AskReport:
     kept: int | None = None
     from_ledger: int = 0
     failures: Counter[str] = field(default_factory=Counter)
-    certificate: Any | None = None
+    certificate: Certificate | None = None
     cascade: dict[str, Any] | None = None
 
     def count(self, statuses: list[str]) -> None:
@@ -70,7 +73,7 @@ class Report:
         return sum((a.failures for a in self.asks), Counter())
 
     @property
-    def certificates(self) -> list[Any]:
+    def certificates(self) -> list[Certificate]:
         """The certificates of the questions that had a guarantee."""
         return [a.certificate for a in self.asks if a.certificate is not None]
 
@@ -88,7 +91,7 @@ class Report:
             "cached_tokens": self.cached_tokens,
             "cost": self.cost,
             "seconds": round(self.seconds, 3),
-            "certificates": [c.as_dict() for c in self.certificates],
+            "certificates": [{k: v for k, v in c.body.items() if k != "proof"} for c in self.certificates],
             "failures": dict(self.failures),
             "output": self.output,
             "run": self.run,

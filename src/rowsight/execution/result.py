@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from rowsight.calls.request import Answer
+    from rowsight.guarantees.certificate import Certificate
 
 ROWS_FILE = "rows.arrow"
 Provenance = Callable[[list[bytes]], dict[bytes, "Answer"]]
@@ -46,12 +47,12 @@ class Result:
         self._rows = Path(directory.name) / ROWS_FILE
 
     @property
-    def certificates(self) -> list[Any]:
+    def certificates(self) -> list[Certificate]:
         """The certificates of the questions that had a guarantee, in the order of the plan."""
         return self.report.certificates
 
     @property
-    def certificate(self) -> Any | None:
+    def certificate(self) -> Certificate | None:
         """The only certificate of the run, ``None`` when there is none."""
         return self.certificates[-1] if self.certificates else None
 

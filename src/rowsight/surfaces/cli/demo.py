@@ -91,6 +91,7 @@ def _compare(kept: Result, table: Any, asked: WorldQuestions, rows: int, out: Pa
     from rowsight.surfaces import picture  # noqa: PLC0415 - commands load what they use
 
     certificate = kept.certificate
+    assert certificate is not None
     answers = kept.to_arrow().column("keep").to_pylist()
     click.echo(f"\n{certificate.statement}")
     for name, column in (("the model's answers", asked.filter.model), ("the world's truth", asked.filter.truth)):
