@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +21,7 @@ from rowsight.plan.template import unfence
 
 RECORDINGS = Path(__file__).parent / "recordings"
 REFUSED = 400
+_QUESTION = re.compile(r"^Question: (.*)$", re.MULTILINE)
 NOT_RECORDED = 501
 
 
@@ -64,12 +66,10 @@ def load(name: str) -> list[Exchange]:
 
 
 def same_question(recorded: dict[str, Any], request: dict[str, Any]) -> bool:
-    """Say whether two requests ask the same question about the same text; a client may add words of its own."""
+    """Say whether two requests ask the same question about the same text, whatever the words around them."""
     theirs, ours = request["messages"], recorded["messages"]
-    return bool(
-        theirs[0]["content"].startswith(ours[0]["content"])
-        and unfence(theirs[1]["content"]) == unfence(ours[1]["content"])
-    )
+    asked = [_QUESTION.findall(system["content"]) for system in (theirs[0], ours[0])]
+    return asked[0] == asked[1] and unfence(theirs[1]["content"]) == unfence(ours[1]["content"])
 
 
 def _likeness(recorded: dict[str, Any], request: dict[str, Any]) -> int:

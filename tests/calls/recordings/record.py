@@ -16,15 +16,20 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from rowsight.calls.answers import Checker
+from rowsight.calls.bodies import Bodies
+from rowsight.calls.capabilities import Capabilities, Structure
+from rowsight.calls.request import Request, RequestTemplate, Sampling
 from rowsight.operators import Question, operator
+from rowsight.plan.schema import InvalidAnswerError
 
 CHAT = "/v1/chat/completions"
-HTTP_OK = 200
 HEADERS = ("content-type", "retry-after", "server")
 WHOLE_CAP = 160
 """Tokens of a completion: enough for every answer asked for here."""
@@ -54,39 +59,37 @@ LONG = "The courier did not come. " * 400
 """Longer than any small window."""
 
 
-def response_format(kind: str | None, question: Question) -> dict[str, Any]:
-    """Return the part of a body that asks for structured output: ``json_schema``, ``json_object`` or nothing."""
-    if kind is None:
-        return {}
-    if kind == "json_object":
-        return {"response_format": {"type": kind}}
-    schema = {"name": "answer", "strict": True, "schema": question.answer.schema}
-    return {"response_format": {"type": kind, "json_schema": schema}}
+def body(model: str, question: Question, text: str, structure: Structure, **more: Any) -> dict[str, Any]:
+    """Return the request that Rowsight sends to a server that bears ``structure``; ``None`` in ``more`` takes a key out."""
+    bears = Capabilities()
+    bears.structure = structure
+    sent: dict[str, Any] = json.loads(Bodies(model).body(request(model, question, text), bears))
+    return {key: value for key, value in (sent | more).items() if value is not None}
 
 
-def body(model: str, question: Question, text: str, kind: str | None, **more: Any) -> dict[str, Any]:
-    """Return a chat completion request as Rowsight words it; a ``None`` in ``more`` takes a key out."""
-    messages = [
-        {"role": "system", "content": question.system},
-        {"role": "user", "content": question.template.fence((text,))},
-    ]
-    made = {"model": model, "messages": messages, **response_format(kind, question)}
-    made |= {"temperature": 0.0, "max_tokens": question.max_tokens, **more}
-    return {key: value for key, value in made.items() if value is not None}
+def request(model: str, question: Question, text: str) -> Request:
+    """Return the logical request of one row."""
+    shared = RequestTemplate(model, question.system, question.answer.schema, Sampling(max_tokens=question.max_tokens))
+    return shared.request(question.template.fence((text,)))
 
 
-def questions(model: str) -> Iterator[dict[str, Any]]:
-    """Yield the requests that Rowsight makes: every operator of every text, with and without ``json_object``."""
-    for question in QUESTIONS.values():
-        for text in TEXTS.values():
-            for kind in ("json_object", None):
-                yield body(model, question, text, kind)
+def repair(model: str, question: Question, text: str, answer: str) -> dict[str, Any] | None:
+    """Return the request that shows the model its invalid answer, ``None`` where the answer is valid."""
+    try:
+        Checker(question.answer.schema, question.answer.read)(answer)
+    except InvalidAnswerError as error:
+        bears = Capabilities()
+        bears.structure = "json_object"
+        asked = replace(request(model, question, text), repair=(answer, str(error)))
+        sent: dict[str, Any] = json.loads(Bodies(model).body(asked, bears))
+        return sent
+    return None
 
 
 def shapes(model: str) -> Iterator[dict[str, Any]]:
     """Yield one request in all the shapes in which servers differ."""
     question, late = QUESTIONS["filter"], TEXTS["late"]
-    for kind in ("json_schema", "json_object", None):
+    for kind in ("json_schema", "json_object", "text"):
         yield body(model, question, late, kind, max_tokens=None, max_completion_tokens=WHOLE_CAP)
         yield body(model, question, late, kind, logprobs=True)
         yield body(model, question, late, kind, logprobs=True, top_logprobs=2)
@@ -96,19 +99,10 @@ def shapes(model: str) -> Iterator[dict[str, Any]]:
         yield body(model, question, late, kind, max_tokens=BEYOND)
     for text in TEXTS.values():
         yield body(model, question, text, "json_schema")
-    yield body(model, question, late, None, temperature=0.7, seed=7)
-    yield body(model, question, late, None, temperature=None)
-    yield body(model, question, late, None, max_tokens=3)
-    yield body("no-such-model", question, late, None)
-
-
-def repair(sent: dict[str, Any], answer: str) -> dict[str, Any]:
-    """Return the request that shows the model its answer and asks for a valid one."""
-    turns = [
-        {"role": "assistant", "content": answer},
-        {"role": "user", "content": "That is not a valid answer. Answer again, with the JSON alone."},
-    ]
-    return {**sent, "messages": [*sent["messages"], *turns]}
+    yield body(model, question, late, "text", temperature=0.7, seed=7)
+    yield body(model, question, late, "text", temperature=None)
+    yield body(model, question, late, "text", max_tokens=3)
+    yield body("no-such-model", question, late, "text")
 
 
 def scrubbed(text: str) -> str:
@@ -132,22 +126,29 @@ async def exchange(http: aiohttp.ClientSession, base: str, path: str, sent: dict
         }
 
 
+async def asked(http: aiohttp.ClientSession, base: str, model: str) -> list[dict[str, Any]]:
+    """Return the exchanges of every operator with every text, with ``json_object`` and in words, repairs included."""
+    found = []
+    for question in QUESTIONS.values():
+        for text in TEXTS.values():
+            found.append(await exchange(http, base, CHAT, body(model, question, text, "text")))
+            found.append(await exchange(http, base, CHAT, body(model, question, text, "json_object")))
+            said = json.loads(found[-1]["body"])["choices"][0]["message"]["content"]
+            if (mended := repair(model, question, text, said)) is not None:
+                found.append(await exchange(http, base, CHAT, mended))
+    return found
+
+
 async def record(base: str, model: str, *, logprobs: bool) -> list[dict[str, Any]]:
     """Return every exchange, one request at a time."""
-    timeout = aiohttp.ClientTimeout(total=300)
-    async with aiohttp.ClientSession(timeout=timeout) as http:
+    question, late = QUESTIONS["filter"], TEXTS["late"]
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=300)) as http:
         if logprobs:
-            likely = body(model, QUESTIONS["filter"], TEXTS["late"], "json_object", logprobs=True, top_logprobs=2)
+            likely = body(model, question, late, "json_object", logprobs=True, top_logprobs=2)
             return [await exchange(http, base, CHAT, likely)]
-        found = [await exchange(http, base, "/v1/models", None)]
-        for sent in questions(model):
-            found.append(await exchange(http, base, CHAT, sent))
-            if found[-1]["status"] == HTTP_OK and "response_format" in sent:
-                said = json.loads(found[-1]["body"])["choices"][0]["message"]["content"]
-                found.append(await exchange(http, base, CHAT, repair(sent, said)))
+        found = [await exchange(http, base, "/v1/models", None), *await asked(http, base, model)]
         found += [await exchange(http, base, CHAT, sent) for sent in shapes(model)]
-        found.append(await exchange(http, base, "/v1/embeddings", {"model": model, "input": [TEXTS["late"]]}))
-        return found
+        return [*found, await exchange(http, base, "/v1/embeddings", {"model": model, "input": [late]})]
 
 
 def main() -> None:
