@@ -63,6 +63,7 @@ def test_an_object_is_filled_by_name(*, as_text: bool) -> None:
     expected = {"order_number": "A7", "amount": 3.5, "tags": ["x"], "note": "", "date": None}
     assert answer(schema, json.dumps(truth) if as_text else truth) == expected
     assert answer(objects(artist=STRING), {"artist": "Bach"}) == {"artist": "Bach"}
+    assert answer(objects(a=STRING, n={"type": "number"}), {"a": ["x", "y"], "n": ["3"]}) == {"a": "x, y", "n": 3}
     assert answer(objects(answer=objects(a=STRING, b=STRING)), {"a": "1"}) == {"answer": {"a": "1", "b": ""}}
 
 
@@ -96,6 +97,12 @@ def test_a_truth_that_has_no_such_form_is_no_answer(schema: dict[str, Any], trut
         (Bool().instruction, False, '{"answer":false}'),
         (Label(("a", "b"), several=True).instruction, "a,b", '{"answer":["a","b"]}'),
         (Number(0, 10).instruction, 4, '{"answer":4}'),
+        (
+            "Q\n\n" + Struct.of(objects(city=STRING, n={"type": "integer"})).instruction,
+            '{"city": ["Rome"]}',
+            '{"city":"Rome","n":null}',
+        ),
+        ("Answer with a JSON object.", {"city": "Rome"}, '{"city":"Rome"}'),
         ("Answer as JSON.", True, '{"answer":true}'),
         ('Schema: {"type": "object", "properties": {"spam": {"type": "boolean"}}}', "yes", '{"spam":true}'),
     ],

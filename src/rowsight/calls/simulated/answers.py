@@ -32,6 +32,7 @@ _ANSWER_NAMES = (
 )
 _EXAMPLE = re.compile(r'\{\s*"(\w+)"\s*:\s*(true|false|\[|number|")')
 _EXAMPLE_TYPE = {"true": "boolean", "false": "boolean", "[": "array", "number": "number", '"': "string"}
+_FIELD = re.compile(r"^- (\w+)(?: \((\w+)\b)?", re.MULTILINE)
 _TRUE_FALSE = re.compile(r"\b(true|false)\b", re.IGNORECASE)
 _YES_NO = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 _MOST_BRACES = 20
@@ -110,8 +111,17 @@ def _schema_in(prompt: str) -> Schema | None:
 def _example_in(prompt: str) -> Schema:
     example = _EXAMPLE.search(prompt)
     if example is None:
-        return {"type": "object", "properties": {"answer": {}}}
+        return {"type": "object", "properties": _fields_in(prompt)}
     return {"type": "object", "properties": {example.group(1): {"type": _EXAMPLE_TYPE[example.group(2)]}}}
+
+
+def _fields_in(prompt: str) -> dict[str, Schema]:
+    """Return the properties that a list such as ``- amount (number)`` under ``Fields:`` names; none where there is none."""
+    listed = prompt.partition("\nFields:\n")[2]
+    return {
+        name: {"type": [kind, "null"]} if kind in _TYPED else {}
+        for name, kind in (match.groups() for match in _FIELD.finditer(listed))
+    }
 
 
 def _plain(truth: Any, words: tuple[str, str]) -> str:
@@ -150,6 +160,8 @@ def _value(schema: Any, truth: Any, root: Schema) -> Any:
         raise CannotAnswerError("there is no truth, and the schema has no null")
     if "const" in schema:
         return schema["const"]
+    if isinstance(truth, list) and len(truth) == 1 and types and "array" not in types:
+        truth = truth[0]
     if "enum" in schema:
         return _label(schema["enum"], truth)
     for kind in types:
@@ -235,6 +247,8 @@ def _integer(schema: Schema, truth: Any, root: Schema) -> int:
 
 
 def _string(_schema: Schema, truth: Any, _root: Schema) -> str:
+    if isinstance(truth, list):
+        return ", ".join(str(part) for part in truth)
     return _plain(truth, ("Yes", "No"))
 
 
