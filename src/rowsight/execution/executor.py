@@ -18,7 +18,6 @@ from rowsight.calls.gateway import Gateway
 from rowsight.core.events import Listener, Progress, ignore
 from rowsight.engines.base import Relations, text_name
 from rowsight.execution.asking import AskStep, Inquiry, Trace, Unjudged
-from rowsight.execution.certified import certified
 from rowsight.execution.options import RunOptions
 from rowsight.execution.ordered import OrderedMap, Piece
 from rowsight.execution.report import AskReport, Report
@@ -120,6 +119,8 @@ async def _source(node: Node, top: Node, work: Work) -> AsyncGenerator[Piece, No
     if isinstance(node, Limit) and has_ask(node):
         stream = _limited(node, work)
     elif isinstance(node, Ask):
+        from rowsight.execution.certified import certified  # noqa: PLC0415 - scipy and scikit-learn load on use
+
         stream = certified(node, pieces(node.input, work), work)
     else:
         stream = _read(node, _texts_needed(top, node), work)
