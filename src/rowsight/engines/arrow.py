@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from typing import Any
 
 import orjson
@@ -45,7 +45,7 @@ def jsonable(value: Any) -> Any:
     """Return ``value`` for orjson, which knows dates but not these."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    if isinstance(value, datetime.timedelta):
+    if isinstance(value, dt.timedelta):
         return value.total_seconds()
     return str(value)
 

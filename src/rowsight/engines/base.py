@@ -21,14 +21,22 @@ class Relations(Protocol):
         """Return the Arrow schema of a relational node (one without an ``Ask`` below it)."""
 
     def stream(self, node: Node, texts: tuple[str, ...], batch_rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a relational node in order; for each column in ``texts`` that isn't a string, also its text
-        in a column ``text_name(column)``."""
+        """Yield the rows of a relational node in order.
+
+        For each column in ``texts`` that isn't a string, its text comes beside it in a column ``text_name(column)``.
+        """
 
     def count(self, node: Node) -> int:
         """Return the number of rows of a relational node."""
 
     def profile(self, node: Node, columns: tuple[str, ...]) -> tuple[int, int, int]:
         """Return (rows without NULL or all-empty values, distinct tuples of ``columns`` among them, their characters)."""
+
+    def binds(self, node: Node, expression: str) -> bool:
+        """Say whether ``expression`` is a SQL expression over the columns of a relational node."""
+
+    def computed(self, node: Node, expressions: Mapping[str, str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield SQL expressions over the rows of a relational node, as columns by name."""
 
     def rowwise(self, batch: pa.RecordBatch, predicate: str) -> pa.RecordBatch:
         """Return the rows of ``batch`` for which the SQL ``predicate`` holds, in order."""
@@ -44,6 +52,7 @@ class Spool(Protocol):
     """Rows on disk, addressed by position 0..count-1."""
 
     count: int
+    schema: pa.Schema
 
     def take(self, rows: NDArray[np.int64], columns: tuple[str, ...]) -> pa.Table:
         """Return ``columns`` of the given rows, in the given order."""

@@ -101,6 +101,19 @@ class DuckDBRelations:
         rows, distinct, characters = self._row(sql)
         return rows, distinct, characters
 
+    def binds(self, node: Node, expression: str) -> bool:
+        """Say whether ``expression`` is a SQL expression over the columns of a relational node."""
+        try:
+            self._cursor().sql(f"SELECT ({expression}) FROM ({self.sql(node)}) LIMIT 0")  # noqa: S608 - the connection is locked
+        except duckdb.Error:
+            return False
+        return True
+
+    def computed(self, node: Node, expressions: Mapping[str, str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield SQL expressions over the rows of a relational node, as columns by name."""
+        columns = ", ".join(f"({sql}) AS {_quoted(name)}" for name, sql in expressions.items())
+        yield from self._read(f"SELECT {columns} FROM ({self.sql(node)})", batch_rows)  # noqa: S608 - the connection is locked
+
     def rowwise(self, batch: pa.RecordBatch, predicate: str) -> pa.RecordBatch:
         """Return the rows of ``batch`` for which the SQL ``predicate`` holds, in order."""
         name = "batch_of_rows"

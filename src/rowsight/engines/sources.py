@@ -8,7 +8,7 @@ import json
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
@@ -67,10 +67,6 @@ class ReadOnce:
 
 
 Source = Files | InMemory | ReadOnce
-
-
-class _ArrowStream(Protocol):
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 
 def source_of(value: Any) -> Source:
@@ -156,8 +152,8 @@ def arrow_table_to(table: pa.Table, library: str) -> Any:
     try:
         if library == "pandas":
             return table.to_pandas()
-        import polars  # noqa: PLC0415 - an extra that loads on use
+        import polars as pl  # noqa: PLC0415 - an extra that loads on use
 
-        return polars.from_arrow(table)
+        return pl.from_arrow(table)
     except ImportError as error:
         raise MissingExtraError(library, library) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, Self
 
 import orjson
 import pyarrow as pa
@@ -14,11 +14,6 @@ import pyarrow.parquet as pa_parquet
 
 from rowsight.core.errors import OutputError
 from rowsight.engines.arrow import jsonable
-
-
-class _Writer(Protocol):
-    def write(self, batch: pa.RecordBatch) -> None: ...
-    def close(self) -> None: ...
 
 
 class OutputFile:
