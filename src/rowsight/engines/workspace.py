@@ -96,7 +96,7 @@ class Workspace:
         """Keep the rows of a query as table ``name`` as long as the workspace lives."""
         self._one_query(sql)
         try:
-            self._connection.execute(f"CREATE TEMP TABLE {_quoted(name)} AS {sql}")  # noqa: S608 - one checked query
+            self._connection.execute(f"CREATE TEMP TABLE {_quoted(name)} AS {sql}")
         except duckdb.Error as error:
             raise QueryError(_first_line(error)) from error
 
@@ -109,7 +109,9 @@ class Workspace:
 
     def aggregates(self) -> frozenset[str]:
         """Return the names of DuckDB's aggregate functions."""
-        found = self._connection.execute("SELECT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'")
+        found = self._connection.execute(
+            "SELECT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'"
+        )
         return frozenset(row[0].lower() for row in found.fetchall())
 
     def close(self) -> None:
@@ -142,7 +144,8 @@ class Workspace:
     def tables(self, database: str) -> list[str]:
         """Return the names of a database's tables, as ``schema.table``."""
         found = self._connection.execute(
-            "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_catalog = ?", [database]
+            "SELECT table_schema || '.' || table_name FROM information_schema.tables WHERE table_catalog = ?",
+            [database],
         )
         return [row[0] for row in found.fetchall()]
 

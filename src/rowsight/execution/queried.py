@@ -1,0 +1,134 @@
+"""A query from its text to its result."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from rowsight.engines.sources import Source, arrow_table_to
+from rowsight.engines.workspace import QueryError, Workspace
+from rowsight.engines.writers import OutputFile
+from rowsight.execution.queries import Answers, Oracle, QueryRun, Stage
+from rowsight.execution.report import AskReport, Report
+from rowsight.plan.sql.place import SqlError
+from rowsight.plan.sql.planner import plan
+from rowsight.plan.sql.spellings import canonical
+from rowsight.plan.sql.text import Parsed
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+
+@dataclass
+class QueryResult:
+    """The rows of a query, what was asked for them, and how the plan went.
+
+    ``report`` counts distinct argument tuples where a run over a table counts rows. ``stages`` are the plan's, in order.
+    """
+
+    rows: pa.Table
+    report: Report
+    stages: list[Stage] = field(default_factory=list)
+    sql: str = ""
+
+    def to_arrow(self) -> pa.Table:
+        """Return the rows as an Arrow table."""
+        return self.rows
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the rows as a pandas data frame."""
+        return arrow_table_to(self.rows, "pandas")
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return the rows as a Polars data frame."""
+        return arrow_table_to(self.rows, "polars")
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return the rows as tuples."""
+        columns = [column.to_pylist() for column in self.rows.columns]
+        return list(zip(*columns, strict=True)) if columns else []
+
+    def write(self, path: str | Path) -> None:
+        """Write the rows to a file whose ending says the format; it appears whole or not at all."""
+        with OutputFile(Path(path), self.rows.schema) as output:
+            for batch in self.rows.to_batches():
+                output.write(batch)
+
+    @property
+    def certificates(self) -> list[Any]:
+        """The certificates that the query earned."""
+        return self.report.certificates
+
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
+    def __repr__(self) -> str:
+        return f"<{len(self):,} rows of {', '.join(self.rows.column_names)}>"
+
+
+@dataclass
+class Tables:
+    """What a query may read: sources by name, DuckDB files by the name they are attached under."""
+
+    sources: Mapping[str, Source]
+    databases: Mapping[str, Path] = field(default_factory=dict)
+
+
+async def queried(
+    parsed: Parsed, tables: Tables, oracle: Oracle, *, model: str = "", locked: bool = True
+) -> QueryResult:
+    """Run a query and return its result; ``SqlError`` where it can't be run."""
+    started = time.perf_counter()
+    tree, calls = canonical(parsed)
+    workspace = Workspace(tables.sources, tables.databases, locked=locked)
+    run = QueryRun(workspace, oracle, [Answers.of(c) for c in calls.listed])
+    try:
+        run.open()
+        if calls.listed:
+            sql = await run.follow(plan(tree, calls, workspace.aggregates()))
+        else:
+            sql = tree.sql("duckdb", normalize_functions=False)
+        rows = workspace.table(sql)
+    except QueryError as error:
+        raise placed(error, parsed) from error
+    finally:
+        workspace.close()
+    report = reported(run, model)
+    report.output_rows, report.seconds = rows.num_rows, time.perf_counter() - started
+    return QueryResult(rows, report, run.stages, sql)
+
+
+def placed(error: QueryError, parsed: Parsed) -> SqlError:
+    """Return DuckDB's complaint with the place of the first name in it that stands in the query."""
+    message = str(error)
+    for piece in message.split('"')[1::2] + message.replace("!", " ").replace("(", " ").split():
+        place = parsed.place_of(piece) if len(piece) > 1 else None
+        if place is not None:
+            return SqlError(message, place)
+    return SqlError(message, parsed.words[0][1] if parsed.words else None)
+
+
+def reported(run: QueryRun, model: str) -> Report:
+    """Return the figures of a query: each call's distinct argument tuples by status."""
+    report = Report("", model, cost=0.0)
+    for one in run.answers:
+        told = list(one.told.values())
+        ask = AskReport(one.call.operator, one.call.template, one.call.operator)
+        ask.count([t.status for t in told])
+        ask.from_ledger = sum(t.from_ledger for t in told)
+        ask.failures.update(Counter(t.reason for t in told if t.reason is not None))
+        if one.call.operator == "filter":
+            ask.kept = sum(t.value is True for t in told)
+        report.asks.append(ask)
+    report.budget_spent = report.total("skipped") > 0
+    lost = report.total("failed") + report.total("skipped")
+    if lost:
+        report.notes.append(f"{lost:,} answers are missing; they are NULL in the result")
+    return report

@@ -1,0 +1,131 @@
+"""Run a planned query: each stage's distinct argument tuples are asked once, and lookups give the answers to SQL."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from rowsight.engines.arrow import answer_array, arrow_type
+from rowsight.engines.workspace import Workspace
+from rowsight.execution.asking import Arguments, Told
+from rowsight.operators import Question, operator
+from rowsight.plan.sql.calls import KNOWN, LOOKUP, Call
+from rowsight.plan.sql.place import SqlError
+from rowsight.plan.sql.requests import Ask, Certify, Columns, Materialize, Measure, Planning
+
+_SEED = 7
+
+
+class Oracle(Protocol):
+    """Whoever answers questions: a model behind the one road of all calls, or a function in a test."""
+
+    async def ask(self, question: Question, model: str | None, distinct: Sequence[Arguments]) -> list[Told]:
+        """Return what each of the distinct argument tuples is told, in order; ``model`` is ``None`` for the default."""
+
+
+@dataclass
+class Stage:
+    """What one request of the plan came to: tuples that were wanted and those not answered before."""
+
+    number: int
+    why: str
+    wanted: int
+    asked: int
+
+
+@dataclass
+class Answers:
+    """One call of the query: its question and what is known of it."""
+
+    call: Call
+    question: Question
+    told: dict[Arguments, Told] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, call: Call) -> Answers:
+        """Return the call's question, ``SqlError`` with its place where the operator refuses it."""
+        try:
+            question = operator(call.operator).question(call.template, **call.values)
+        except (ValueError, TypeError) as error:
+            raise SqlError(str(error), call.place) from error
+        return cls(call, question)
+
+    def lookup(self, *columns: pa.Array) -> pa.Array:
+        """Return the answers about rows of arguments: the function that stands in SQL."""
+        rows = zip(*(c.to_pylist() for c in columns), strict=True)
+        found = (self.told.get(row) for row in rows)
+        return answer_array([None if t is None else t.value for t in found], self.question.answer)
+
+    def known(self, *columns: pa.Array) -> pa.Array:
+        """Return whether rows of arguments need no more asking."""
+        rows = zip(*(c.to_pylist() for c in columns), strict=True)
+        return pa.array([row in self.told or None in row or not any(row) for row in rows], pa.bool_())
+
+    @property
+    def failures(self) -> Counter[str]:
+        """Tuples without an answer, by reason."""
+        return Counter(t.reason or t.status for t in self.told.values() if t.status in ("failed", "skipped"))
+
+
+@dataclass
+class QueryRun:
+    """A query at work in its workspace."""
+
+    workspace: Workspace
+    oracle: Oracle
+    answers: list[Answers]
+    stages: list[Stage] = field(default_factory=list)
+
+    def open(self) -> None:
+        """Let SQL look the answers up."""
+        for number, one in enumerate(self.answers):
+            arity = one.call.columns
+            self.workspace.function(f"{LOOKUP}{number}", one.lookup, arity, arrow_type(one.question.answer))
+            self.workspace.function(f"{KNOWN}{number}", one.known, arity, pa.bool_())
+
+    async def follow(self, planning: Planning) -> str:
+        """Do what the plan asks for; return the SQL of the result."""
+        reply: Any = None
+        while True:
+            try:
+                request = planning.send(reply)
+            except StopIteration as done:
+                sql: str = done.value
+                return sql
+            reply = await self._reply(request)
+
+    async def _reply(self, request: Columns | Measure | Ask | Materialize | Certify) -> Any:
+        match request:
+            case Columns(sql=sql):
+                return self.workspace.columns(sql)
+            case Measure(sql=sql):
+                return tuple(self.workspace.table(sql).to_pylist()[0].values())
+            case Materialize(name=name, sql=sql):
+                self.workspace.keep(name, sql)
+            case Ask():
+                return await self._ask(request)
+        return None
+
+    async def _ask(self, request: Ask) -> int:
+        answers = self.answers[request.number]
+        wanted = fresh = 0
+        for batch in self.workspace.table(distinct(request)).to_batches(8192):
+            rows = list(zip(*(c.to_pylist() for c in batch.columns), strict=True))
+            new = [row for row in rows if row not in answers.told and any(row)]
+            told = await self.oracle.ask(answers.question, answers.call.model, new)
+            answers.told.update(zip(new, told, strict=True))
+            wanted, fresh = wanted + len(rows), fresh + len(new)
+        self.stages.append(Stage(request.number, request.why, wanted, fresh))
+        return fresh
+
+
+def distinct(request: Ask) -> str:
+    """Return the SQL of a stage's distinct argument tuples."""
+    sql = f"SELECT DISTINCT * FROM ({request.sql}) AS stage"  # noqa: S608 - a checked tree
+    if request.sample:
+        return f"SELECT * FROM ({sql}) AS d USING SAMPLE reservoir({request.most} ROWS) REPEATABLE ({_SEED})"  # noqa: S608
+    return sql if request.most is None else f"{sql} LIMIT {request.most}"

@@ -1,0 +1,166 @@
+"""``con = rowsight.connect(...)``: tables by name, and queries over them in which AI functions stand.
+
+::
+
+    con = rowsight.connect(model="gpt-5-mini")
+    con.register("tickets", frame)
+    con.sql("SELECT id FROM tickets WHERE AI_FILTER(PROMPT('Is {0} about delivery?', body))").to_pandas()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rowsight.core.blocking import blocking
+from rowsight.core.errors import InputError, SourceError, nearest
+from rowsight.engines.sources import Source, source_of
+from rowsight.execution.options import RunOptions
+from rowsight.plan.sql.safe import checked
+from rowsight.plan.sql.text import Parsed, parse
+from rowsight.session import Session, options_of
+
+if TYPE_CHECKING:
+    from rowsight.execution.queried import QueryResult, Tables
+    from rowsight.execution.queries import Oracle
+
+
+def connect(
+    database: str | Path | None = None,
+    *,
+    model: str | None = None,
+    tables: Mapping[str, Any] | None = None,
+    allow: bool = False,
+    session: Session | None = None,
+    oracle: Oracle | None = None,
+    **options: Any,
+) -> Connection:
+    """Return a connection that runs DuckDB's SQL with AI functions.
+
+    ``database`` is a DuckDB file, read only. ``tables`` maps names to whatever ``rowsight.read`` takes. A query reads
+    these and the files that it names in FROM; ``allow`` lets its functions read more. ``model`` and ``options`` are those
+    of a run; ``oracle`` answers in place of a model.
+    """
+    return Connection(database, model, dict(tables or {}), options, session or Session(), oracle, allow=allow)
+
+
+class Connection:
+    """Tables by name, and the options of the queries over them."""
+
+    def __init__(
+        self,
+        database: str | Path | None,
+        model: str | None,
+        tables: Mapping[str, Any],
+        options: Mapping[str, Any],
+        session: Session,
+        oracle: Oracle | None,
+        *,
+        allow: bool,
+    ) -> None:
+        self._model, self._session, self._oracle, self._allow = model, session, oracle, allow
+        self._options = dict(options)
+        _known_options(self._options)
+        self._sources: dict[str, Source] = {}
+        self._databases: dict[str, Path] = {}
+        self._tables: list[str] = []
+        if database is not None:
+            self._attach(Path(database))
+        for name, value in tables.items():
+            self.register(name, value)
+
+    def register(self, name: str, table: Any) -> None:
+        """Let ``table`` (a path, a pandas, Polars or Arrow table, a DuckDB relation) be read as ``name``."""
+        if not name.strip() or name.lower().startswith("__"):
+            raise InputError(f"{name!r} can't be a table's name; choose a word such as tickets")
+        self._sources[name] = source_of(table)
+
+    def sql(self, query: str, **options: Any) -> QueryResult:
+        """Run a query and return its rows; ``SqlError`` with the place where it can't be run."""
+        return blocking(self.asql(query, **options))
+
+    async def asql(self, query: str, **options: Any) -> QueryResult:
+        """Run a query inside a running event loop."""
+        from rowsight.execution.explained import explained  # noqa: PLC0415 - running loads on use
+        from rowsight.execution.queried import queried  # noqa: PLC0415
+
+        parsed = parse(query)
+        tables = self._read(parsed)
+        if parsed.explain == "plan":
+            return await explained(parsed, tables, locked=not self._allow)
+        model, given = self._given(options)
+        if self._oracle is not None or not parsed.sites:
+            oracle = self._oracle or _NoModel()
+            result = await queried(parsed, tables, oracle, model=model or "", locked=not self._allow)
+        else:
+            result = await self._asked(parsed, tables, model, given)
+        return _analyzed(result) if parsed.explain else result
+
+    async def _asked(self, parsed: Parsed, tables: Tables, model: str | None, given: dict[str, Any]) -> QueryResult:
+        from rowsight.execution.queried import queried  # noqa: PLC0415 - running loads on use
+        from rowsight.execution.roads import Roads  # noqa: PLC0415
+
+        if model is None:
+            raise InputError("no model is named; give one: rowsight.connect(model='gpt-5-mini') or --model NAME")
+        run = options_of(model, given)
+        spec = {"command": "sql", "query": parsed.text}
+        async with Roads(run, self._session.state_directory, self._session.environment, spec) as roads:
+            result = await queried(parsed, tables, roads, model=model, locked=not self._allow)
+            await roads.finish(result.report)
+        return result
+
+    def _given(self, options: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
+        given = {**self._options, **options}
+        model = given.pop("model", self._model)
+        _known_options(given)
+        return model, given
+
+    def _read(self, parsed: Parsed) -> Tables:
+        from rowsight.execution.queried import Tables  # noqa: PLC0415 - running loads on use
+
+        named = checked(parsed, [*self._sources, *self._tables], allow=self._allow)
+        sources = {name: self._sources[name] for name in named.tables if name in self._sources}
+        for path in named.paths:
+            try:
+                sources[path] = source_of(path)
+            except SourceError as error:
+                place = parsed.place_of(path)
+                raise SourceError(f"{place}: {error}" if place else str(error)) from error
+        if self._allow:
+            sources = {**self._sources, **sources}
+        return Tables(sources, self._databases)
+
+    def _attach(self, path: Path) -> None:
+        from rowsight.engines.workspace import Workspace  # noqa: PLC0415 - only for DuckDB files
+
+        if not path.is_file():
+            raise SourceError(f"there is no DuckDB database {path}")
+        name = path.name.split(".")[0]
+        workspace = Workspace({}, {name: path})
+        try:
+            for table in workspace.tables(name):
+                short = table.removeprefix("main.")
+                self._tables += [table, f"{name}.{table}", *([short, f"{name}.{short}"] if short != table else [])]
+        finally:
+            workspace.close()
+        self._databases[name] = path
+
+
+class _NoModel:
+    async def ask(self, question: Any, model: str | None, distinct: Any) -> Any:
+        raise NotImplementedError  # a query without AI calls asks nothing
+
+
+def _known_options(options: Mapping[str, Any]) -> None:
+    known = [f.name for f in fields(RunOptions)]
+    for name in options:
+        if name not in known:
+            raise InputError(f"connect has no option {name!r}{nearest(name, known)}")
+
+
+def _analyzed(result: QueryResult) -> QueryResult:
+    from rowsight.execution.explained import analyzed  # noqa: PLC0415 - only for EXPLAIN ANALYZE
+
+    return analyzed(result)
