@@ -43,18 +43,18 @@ class Breaker:
             self._turn("half-open")
         return self.ticket
 
-    def record(self, ticket: int, good: bool | None) -> None:
+    def record(self, ticket: int, *, good: bool | None) -> None:
         """Count a call's end; ``None`` is one that says nothing about the endpoint (cancelled)."""
         if ticket != self.ticket or self.state == "open":
             return
         if self.state == "half-open":
-            self._judge_probe(good)
+            self._judge_probe(good=good)
         elif good is not None:
             self._failures = 0 if good else self._failures + 1
             if self._failures >= self.threshold:
                 self._open(self._shortest)
 
-    def _judge_probe(self, good: bool | None) -> None:
+    def _judge_probe(self, *, good: bool | None) -> None:
         if good is None:
             self._open(0.0)
         elif good:

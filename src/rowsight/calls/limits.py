@@ -22,6 +22,8 @@ _HALF = 0.5
 _UNCHANGED = 0.7
 """The rate at half the limit over the rate before, from which on halving is said to have changed nothing."""
 _FORGETTING = 1 / 256
+_MARGIN = 1.25
+"""Rejections allowed for, over those expected: chance must not look like load."""
 _SHORTEST_HOLD, _LONGEST_HOLD = 1.0, 60.0
 _PROBE_SHARE = 20.0
 """A failed probe that pauses the endpoint for s seconds is repeated after 20 s at the earliest: it costs at most 5%."""
@@ -112,7 +114,7 @@ class Concurrency:
         self._mark = 0.0
         """The limit at which rejections began; 0 while there are none to explain."""
         self._since = 0
-        """Calls that came back since the last rejection."""
+        """Calls borne since the last rejection beyond the base rate."""
         self._before, self._lost = 0, 0
         """Calls and rejections since the mark."""
         self._counted, self._rejected = 0, 0
@@ -144,9 +146,13 @@ class Concurrency:
 
     def _expect(self, *, rejected: bool) -> None:
         """Allow for rejections at the base rate, and follow that rate while there is nothing else to explain."""
-        self._allowance = min(self._allowance + self.base, 2.0 + 3.0 * math.sqrt(self.limit * self.base))
+        self._allowance = min(self._allowance + _MARGIN * self.base, self._most_allowed)
         if not self._mark:
             self.base = min(_HALF, self.base + (rejected - self.base) * _FORGETTING)
+
+    @property
+    def _most_allowed(self) -> float:
+        return 2.0 + 4.0 * math.sqrt(self.limit * self.base)
 
     def _bore(self, position: int) -> None:
         self._since += 1
@@ -164,10 +170,10 @@ class Concurrency:
         self.limit = min(float(self.cap), self.limit + by)
 
     def _rejects(self, pause: float) -> None:
-        self._since = 0
         if self._allowance >= 1.0:
             self._allowance -= 1.0
             return
+        self._since = 0
         if not self._mark:
             self._mark = self.limit
             self._hold = min(_LONGEST_HOLD, max(2 * self._hold, _PROBE_SHARE * pause))
@@ -192,6 +198,7 @@ class Concurrency:
         if not self._about_load():
             self.base = self._lost / self._before
             self.limit = self._mark
+            self._allowance = self._most_allowed
             self._restart()
             return
         self._mark = self.limit  # halve again from here

@@ -181,7 +181,7 @@ class Pool:
         now = self._clock()
         pause = self._note(server, sent, now)
         server.concurrency.leave(lease.position, _signal(sent), pause)
-        server.breaker.record(lease.ticket, _good(sent))
+        server.breaker.record(lease.ticket, good=_good(sent))
         self._settle(lease, sent)
         self._ceiling.in_flight -= 1
         counts = sent is None or not _is_deaf(sent) or server.breaker.state == "closed"
