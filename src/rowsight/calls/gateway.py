@@ -376,10 +376,20 @@ class RoadOptions(Where, Protocol):
 
 @asynccontextmanager
 async def open_gateway(
-    options: RoadOptions, state: Path, environment: Mapping[str, str], run: str, spec: dict[str, Any], *, resuming: bool
+    options: RoadOptions,
+    state: Path,
+    environment: Mapping[str, str],
+    run: str,
+    spec: dict[str, Any],
+    *,
+    resuming: bool,
+    fixed: bool = False,
 ) -> AsyncIterator[Gateway]:
-    """Open the road of a run: its ledger, its account, the client and the servers; closed whatever happens."""
-    endpoints = endpoints_of(options, environment)
+    """Open the road of a run: its ledger, its account, the client and the servers; closed whatever happens.
+
+    ``fixed``: only the model itself may answer, whatever substitution the endpoints file allows: a proof needs one oracle.
+    """
+    endpoints = [e for e in endpoints_of(options, environment) if not (fixed and e.substitute)]
     budget = None if options.budget is None else Budget.parse(options.budget)
     dearest = prices(options)
     if budget is not None and budget.unit == "microusd" and None in dearest:

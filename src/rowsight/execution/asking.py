@@ -35,6 +35,8 @@ class Told:
     reason: str | None = None
     detail: str | None = None
     from_ledger: bool = False
+    oracle: str | None = None
+    """The model and the fingerprint that the server named with the answer."""
 
 
 NULL = Told(None, "null")
@@ -66,7 +68,8 @@ class Inquiry:
         match delivery.outcome:
             case Answer(text=text):
                 value = self.question.answer.read(orjson.loads(text))
-                return Told(value, "asked", request.key, from_ledger=delivery.from_ledger)
+                oracle = delivery.outcome.model + (f" ({f})" if (f := delivery.outcome.fingerprint) else "")
+                return Told(value, "asked", request.key, from_ledger=delivery.from_ledger, oracle=oracle)
             case Failure(reason=reason, detail=detail):
                 return Told(None, "failed", request.key, reason, detail)
             case None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+from scipy.sparse import csr_matrix, hstack
 
 from rowsight.core.events import CascadeNote
 from rowsight.core.identity import digest
@@ -21,20 +22,23 @@ from rowsight.execution.asking import NULL, Arguments, Inquiry, Told, answered, 
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
 from rowsight.execution.ordered import Piece
-from rowsight.guarantees.certificate import Certificate
+from rowsight.guarantees.certificate import Certificate, array_digest, seal
 from rowsight.plan import nodes
 from rowsight.plan.schema import Label, Number
-from rowsight.proxies.features import SEPARATOR, Featurizer
+from rowsight.proxies.features import SEPARATOR, Featurizer, dense_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rowsight.engines.base import Spool
     from rowsight.execution.executor import Work
-    from rowsight.proxies.features import Features, Matrix
+    from rowsight.execution.options import RunOptions
+    from rowsight.proxies.features import Matrix
 
 _SLICE = 4096
 """Rows asked for at once: enough to keep every call slot busy, few enough to hold."""
+FITTED_ON = 20_000
+"""Texts from which the words' weights are learnt."""
 _POSITION = "__position"
 
 
@@ -47,7 +51,8 @@ async def certified(ask: nodes.Ask, source: AsyncIterator[Piece], work: Work) ->
     population = Population.of(spool, ask)
     driver = _Driver(ask, work, population)
     decision = await driver.decide()
-    for piece in driver.told(decision):
+    certificate = await driver.certificate(decision)
+    for piece in driver.told(decision, certificate):
         yield piece
 
 
@@ -109,10 +114,18 @@ class Population:
 
 
 class TableRows:
-    """The cascade's view of the population: features on demand, never all at once."""
+    """The cascade's view of the population: features on demand, never all at once.
 
-    def __init__(self, population: Population, features: Features) -> None:
-        self._population, self._features = population, features
+    They are the weight-free words and characters, or (``features=``) a column of vectors or what a function makes of
+    the texts, each beside the words.
+    """
+
+    def __init__(self, population: Population, options: RunOptions) -> None:
+        self._population, self._given = population, options.features
+        rng = np.random.default_rng([options.seed, 1])
+        size = min(population.count, FITTED_ON)
+        sample = np.sort(rng.choice(population.count, size, replace=False))
+        self._words = Featurizer.fit(_joined(population.arguments(sample)))
 
     @property
     def count(self) -> int:
@@ -121,13 +134,23 @@ class TableRows:
 
     def features(self, rows: NDArray[np.int64]) -> Matrix:
         """Features of the given rows, in the given order."""
-        return self._features.transform(_joined(self._population.arguments(rows)))
+        texts = _joined(self._population.arguments(rows))
+        words = self._words.transform(texts)
+        if self._given is None:
+            return words
+        vectors = self._column(self._given, rows) if isinstance(self._given, str) else self._given(texts)
+        return csr_matrix(hstack([words, csr_matrix(dense_rows(vectors, len(rows)))], format="csr"))
 
     def chunks(self) -> Iterator[tuple[int, Matrix]]:
         """Features of all rows in order, in pieces that fit in memory."""
         for start in range(0, self.count, 16_384):
             rows = np.arange(start, min(start + 16_384, self.count))
             yield start, self.features(rows)
+
+    def _column(self, name: str, rows: NDArray[np.int64]) -> list[list[float]]:
+        table = self._population.spool.take(self._population.places[rows], (name,))
+        vectors: list[list[float]] = table.column(name).to_pylist()
+        return vectors
 
 
 def _joined(arguments: list[Arguments]) -> list[str]:
@@ -142,6 +165,7 @@ class _Driver:
         self.inquiry: Inquiry = work.inquiry(ask)
         self.failed: dict[int, Told] = {}
         self.from_ledger = np.zeros(population.count, dtype=bool)
+        self.oracles: dict[str, None] = {}
         answer = ask.question.answer
         self.labels = answer.labels if isinstance(answer, Label) else (False, True)
         self.number = isinstance(answer, Number)
@@ -152,7 +176,7 @@ class _Driver:
         if self.population.count == 0:
             return self._nothing()
         attempt = await self._attempt()
-        rows = TableRows(self.population, self._featurizer())
+        rows = TableRows(self.population, self.work.options)
         assert self.ask.guarantee is not None
         cascade = cascade_for(
             rows,
@@ -196,6 +220,7 @@ class _Driver:
             self.from_ledger[row] |= told[place].from_ledger
             if told[place].status != "asked":
                 self.failed[row] = told[place]
+        self.oracles.update(dict.fromkeys(t.oracle for t in told if t.oracle is not None))
         return np.array(codes, np.float64 if self.number else np.int64)
 
     def _coded(self, told: Told) -> float | int:
@@ -204,12 +229,6 @@ class _Driver:
         if self.number:
             return -np.inf if told.status == "skipped" else np.nan
         return SKIPPED if told.status == "skipped" else UNANSWERED
-
-    def _featurizer(self) -> Features:
-        rng = np.random.default_rng([self.work.options.seed, 1])
-        size = min(self.population.count, 20_000)
-        sample = np.sort(rng.choice(self.population.count, size, replace=False))
-        return Featurizer.fit(_joined(self.population.arguments(sample)))
 
     @property
     def subject(self) -> bytes:
@@ -255,12 +274,41 @@ class _Driver:
         found = await self.work.gateway.recorded([r.key for r in requests if r is not None])
         return np.array([r is not None and r.key in found for r in requests], dtype=bool)
 
-    def told(self, decision: Decision) -> Iterator[Piece]:
+    async def certificate(self, decision: Decision) -> Certificate | None:
+        """Return the certificate with what it speaks of, kept in the ledger; void where the oracle changed under way.
+
+        The oracle is fixed for a proof: another model or fingerprint among the answers makes it a proof of nothing.
+        """
+        if not decision.certificate:
+            return None
+        body = {k: v for k, v in decision.certificate.items() if k not in ("format", "not_covered", "digest")}
+        body["oracle"] = list(self.oracles)
+        body["table"] = {
+            "digest": self.population.table_digest.hex(),
+            "columns": list(self.population.columns),
+            "question": self.ask.question.template.source,
+            "operator": self.ask.question.operator,
+            "answers": None if self.number else list(self.labels),
+            "groups": self.population.group_names,
+            "positions": array_digest(self.population.places),
+        }
+        if len(self.oracles) > 1:
+            names = ", ".join(self.oracles)
+            body |= {
+                "certified": False,
+                "statement": {
+                    "en": f"Void: the model changed while it was asked ({names}); run again.",
+                    "zh": f"作废：提问期间模型发生了变化（{names}）；请重新运行。",
+                },
+            }
+        sealed = seal(body)
+        await self.work.gateway.put_certificate(self.subject, sealed)
+        return Certificate(sealed, decision.answers)
+
+    def told(self, decision: Decision, certificate: Certificate | None) -> Iterator[Piece]:
         """Yield all rows in order with what the cascade decided, counted and traced."""
         report = self.work.asks[id(self.ask)]
-        report.report.certificate = (
-            Certificate(decision.certificate, decision.answers) if decision.certificate else None
-        )
+        report.report.certificate = certificate
         report.report.cascade = decision.summary
         askable = np.full(self.population.spool.count, -1, dtype=np.int64)
         askable[self.population.places] = np.arange(self.population.count)

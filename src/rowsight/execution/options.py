@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rowsight.core.errors import InputError
 
@@ -19,7 +20,9 @@ class RunOptions:
     ``3.50usd``. price_in, price_out: US dollars per million tokens. timeout: seconds without an answer before a call
     counts as hung. attempts: most requests for one question, the first and the repair included. max_tokens: cap of a
     completion. truncate: cut rows that are longer than the model's window instead of failing them. on_failure: ``null``
-    leaves failed rows without an answer, ``raise`` raises at the end, after keeping everything. seed: seeds every random
+    leaves failed rows without an answer, ``raise`` raises at the end, after keeping everything. features: what a proxy sees
+    beside the words: a column of vectors, or a function that makes vectors (rows x dimensions) of a list of texts, such
+    as an embedding model's. seed: seeds every random
     choice. ledger: keep a durable ledger (else answers live as long as the run). store_prompts: keep prompts there too.
     """
 
@@ -40,6 +43,7 @@ class RunOptions:
     on_failure: Literal["null", "raise"] = "null"
     seed: int = 0
     ledger: bool = True
+    features: str | Callable[[list[str]], Any] | None = None
     store_prompts: bool = False
 
     def __post_init__(self) -> None:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from contextlib import aclosing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -27,8 +26,9 @@ from rowsight.execution.options import RunOptions
 from rowsight.execution.report import Report
 from rowsight.execution.result import ROWS_FILE, Result
 from rowsight.execution.sampling import sampled_stats
+from rowsight.execution.scratch import Scratch
 from rowsight.optimizer import optimize
-from rowsight.plan.nodes import Ask, Node, Project
+from rowsight.plan.nodes import Ask, Node, Project, walk
 
 _TICK_SECONDS = 0.25
 
@@ -47,15 +47,16 @@ class Run:
     ) -> None:
         self._engine, self._sources, self._options = engine, sources, options
         self._state, self._environment, self._listener = state, environment, listener
-        self._directory: TemporaryDirectory[str] = TemporaryDirectory(prefix="rowsight-run-")
+        self._directory = Scratch()
 
     async def execute(self, plan: Node, out: Path | None, spec: dict[str, Any], resuming: str | None) -> Result:
         """Run ``plan``; write the rows to ``out``, too, where given; keep answers under the run's name in the ledger."""
         run = resuming or new_run_id()
+        fixed = any(isinstance(node, Ask) and node.guarantee is not None for node in walk(plan))
         relations = self._engine.open(self._sources)
         try:
             async with open_gateway(
-                self._options, self._state, self._environment, run, spec, resuming=bool(resuming)
+                self._options, self._state, self._environment, run, spec, resuming=bool(resuming), fixed=fixed
             ) as gateway:
                 return await self._through(plan, out, run, relations, gateway)
         finally:

@@ -102,7 +102,9 @@ def _table(declaration: Declaration, values: dict[str, Any], session: Any) -> An
         table = table.where(values["where"])
     if values["limit"] is not None:
         table = table.limit(values["limit"])
-    demand: dict[str, Any] = {name: values[name] for name in ("accuracy", "precision", "recall", "confidence", "by") if name in values}
+    demand: dict[str, Any] = {
+        name: values[name] for name in ("accuracy", "precision", "recall", "confidence", "by") if name in values
+    }
     unfit = [name for name in LEVELS if name not in declaration.metrics and values.get(name) is not None]
     if unfit:
         offers = " or ".join(declaration.metrics)
