@@ -119,11 +119,11 @@ class Checker:
         """Return the canonical JSON text of a valid answer; raise ``InvalidAnswerError`` with words for a repair."""
         value = parse_json_strictly(text)
         try:
-            valid = self._validator.is_valid(value)
+            fault = None if self._validator.is_valid(value) else self._fault(value)
         except UnicodeEncodeError:
-            raise InvalidAnswerError("the answer holds half of a surrogate pair; give whole characters") from None
-        if not valid:
-            raise InvalidAnswerError(self._fault(value))
+            fault = "the answer holds half of a surrogate pair; give whole characters"
+        if fault is not None:
+            raise InvalidAnswerError(fault)
         if self._read is not None:
             self._read(value)
         return _canonical(value)

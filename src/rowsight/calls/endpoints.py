@@ -150,10 +150,10 @@ def _with_defaults(endpoint: Endpoint, options: Where) -> Endpoint:
 
 
 def prices(options: Where) -> tuple[float | None, float | None]:
-    """Return the prices of a run, per million prompt and completion tokens; the dearest endpoint's where several serve."""
+    """Return the prices of a run, per million prompt and completion tokens; the dearest's where several may answer."""
     if options.endpoints is None:
         return options.price_in, options.price_out
-    own = [e for e in endpoints_of(options, {}) if not e.substitute]
+    own = endpoints_of(options, {})
     return _dearest([e.price_in for e in own]), _dearest([e.price_out for e in own])
 
 
