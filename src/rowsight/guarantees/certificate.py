@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 FORMAT = "rowsight-certificate/1"
 NOT_COVERED = (
     "Agreement with the model's recorded answers is certified, not truth about the world.",
-    "It speaks of this table's rows under this question and this model; not of other rows, and not of counts or "
-    "averages computed from the answers.",
+    "Other rows, other questions and other models are not covered.",
+    "Counts and averages computed from the answers are not covered.",
 )
 
 
@@ -38,7 +38,7 @@ def canonical(value: Any) -> bytes:
 
 def pack(codes: NDArray[np.integer[Any]]) -> dict[str, Any]:
     """Pack one small code a row (0..65535): zlib, base64; with the digest of the unpacked little-endian bytes."""
-    width = 1 if int(codes.max(initial=0)) < 256 else 2
+    width = 1 if int(codes.max(initial=0)) <= np.iinfo(np.uint8).max else 2
     raw = codes.astype(f"<u{width}").tobytes()
     return {"width": width, "data": b64encode(compress(raw, 6)).decode(), "sha256": sha256(raw).hexdigest()}
 

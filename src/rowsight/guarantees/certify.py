@@ -117,6 +117,7 @@ class ErrorBound:
             if bounds[best] < self.upper:
                 self.upper, self.reached = int(bounds[best]), (int(drawn[best]), int(found[best]))
             self.drawn, self.errors = int(drawn[-1]), int(found[-1])
+            self.upper = max(self.upper, self.errors)  # the sample itself is the better witness
         return self.upper
 
 
@@ -172,7 +173,7 @@ def _expected_evidence(
 
 
 def allowed_errors(level: float, rows: int) -> int:
-    """Count the rows that may be wrong at ``level``: ``floor((1 - level) rows)``, exactly, reading the level as written."""
+    """Count the rows that may be wrong: ``floor((1 - level) rows)``, exactly, reading the level as it is written."""
     return int((1 - Fraction(repr(float(level)))) * rows)
 
 

@@ -1,7 +1,8 @@
 """The random order of a certification sample, as anyone can replay it with SHA-256 alone.
 
-A Fisher-Yates shuffle that is driven by hashes of a counter and keeps only the places it has touched: the i-th draw from
-``size`` places costs one hash, however many places there are, and the first n draws don't depend on how many follow.
+A Fisher-Yates shuffle that is driven by hashes of a counter and keeps only the places it has touched: the i-th draw
+from ``size`` places costs one hash, however many places there are, and the first n draws don't depend on how many
+follow.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Check a Rowsight certificate offline: ``python verifier.py certificate.json``.
 
-Stands alone: the standard library only, nothing shared with the engine that wrote the certificate. It replays the random
-draw from the seed, recounts the errors in the sample, recomputes the evidence, the budgets and the shares of the failure
-probability, and compares the verdict. ``docs/certificates.md`` describes the fields and what can't be checked offline.
+Stands alone: the standard library only, nothing shared with the engine that wrote the certificate. It replays the
+random draw from the seed, recounts the errors in the sample, recomputes the evidence, the budgets and the shares of the
+failure probability, and compares the verdict. ``docs/certificates.md`` describes the fields and what can't be checked
+offline.
 """
 
 from __future__ import annotations
@@ -170,7 +171,9 @@ def verify(body: dict[str, Any]) -> str:
         check(body["format"] == FORMAT, f"this is not a certificate of the format {FORMAT}")
         rest = {name: value for name, value in body.items() if name != "digest"}
         text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        check(hashlib.sha256(text.encode()).hexdigest() == body["digest"], "the certificate was changed after it was made")
+        check(
+            hashlib.sha256(text.encode()).hexdigest() == body["digest"], "the certificate was changed after it was made"
+        )
         strata = strata_of(body["proof"], body["rows"])
         accounted = sum(check_claim(body, claim, strata) for claim in body["proof"]["claims"])
         check_counts(body, accounted)
