@@ -54,7 +54,7 @@ class Scripted:
         finally:
             self.in_flight -= 1
 
-    async def list_models(self, request: web.Request) -> web.Response:
+    async def list_models(self, _: web.Request) -> web.Response:
         return web.json_response({"data": [{"id": name} for name in self.models]})
 
 

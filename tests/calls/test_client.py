@@ -46,7 +46,7 @@ async def once(script: Callable[..., object], **more: object) -> Reply | SendFai
 
 
 async def test_a_reply_and_the_request_that_brought_it():
-    async with serving(lambda s, b: completion()) as server, ChatClient(ENVIRONMENT) as client:
+    async with serving(lambda *_: completion()) as server, ChatClient(ENVIRONMENT) as client:
         endpoint = Endpoint("a", server.url, "tiny", headers={"X-Team": "${TEAM}data"})
         sent = await client.send(endpoint, request('say "hi"\n\u4f60\u597d'))
         assert sent == Reply('{"answer": true}', "tiny-1", Usage(11, 3, 4), "stop", "fp", None)
@@ -137,11 +137,11 @@ async def test_server_errors_now_and_then_do_not_cost_the_schema():
 
 
 async def test_a_server_that_is_down_behind_its_port_keeps_its_schema():
-    async with serving(lambda s, b: refusal(500, "down")) as server, ChatClient(ENVIRONMENT) as client:
+    async with serving(lambda *_: refusal(500, "down")) as server, ChatClient(ENVIRONMENT) as client:
         endpoint = Endpoint("a", server.url, "tiny")
         for _ in range(9):
             await client.send(endpoint, request())
-        server.script = lambda s, b: completion()
+        server.script = lambda *_: completion()
         assert isinstance(await client.send(endpoint, request()), Reply)
         assert client.capabilities(endpoint).structure == "json_schema"
 
@@ -149,24 +149,24 @@ async def test_a_server_that_is_down_behind_its_port_keeps_its_schema():
 @pytest.mark.parametrize(
     ("script", "reason", "words"),
     [
-        (lambda s, b: completion("", finish="length"), "invalid_answer", "raise max_tokens"),
-        (lambda s, b: completion("<think>hm", finish="length"), "invalid_answer", "reasoning"),
-        (lambda s, b: completion(None, finish="length", reasoning_content="hm"), "invalid_answer", "reasoning"),
-        (lambda s, b: completion("", finish="stop"), "invalid_answer", "empty"),
-        (lambda s, b: completion('{"ans', finish="length"), "invalid_answer", "cut off"),
-        (lambda s, b: completion(None, refusal="I can't help"), "refused", "refused to answer"),
-        (lambda s, b: completion("", finish="content_filter"), "content_filter", "filter"),
-        (lambda s, b: web.Response(text="<html>hello</html>"), "server_error", "not JSON"),
-        (lambda s, b: web.json_response({"ok": 1}), "server_error", "not a chat completion"),
-        (lambda s, b: web.json_response({"choices": []}), "server_error", "not a chat completion"),
-        (lambda s, b: web.json_response([1]), "server_error", "not a chat completion"),
-        (lambda s, b: web.json_response({"error": {"message": "overloaded"}}), "server_error", "overloaded"),
-        (lambda s, b: refusal(400, "maximum context length is 8192 tokens"), "too_long", "window"),
-        (lambda s, b: refusal(400, "filtered", code="content_filter"), "content_filter", "filter"),
-        (lambda s, b: refusal(429, "slow"), "rate_limited", "HTTP 429: slow"),
-        (lambda s, b: refusal(503, "busy"), "server_error", "HTTP 503: busy"),
-        (lambda s, b: refusal(418, "teapot"), "refused", "HTTP 418: teapot"),
-        (lambda s, b: web.Response(body=b"x" * (17 * 2**20)), "server_error", "larger than any completion"),
+        (lambda *_: completion("", finish="length"), "invalid_answer", "raise max_tokens"),
+        (lambda *_: completion("<think>hm", finish="length"), "invalid_answer", "reasoning"),
+        (lambda *_: completion(None, finish="length", reasoning_content="hm"), "invalid_answer", "reasoning"),
+        (lambda *_: completion("", finish="stop"), "invalid_answer", "empty"),
+        (lambda *_: completion('{"ans', finish="length"), "invalid_answer", "cut off"),
+        (lambda *_: completion(None, refusal="I can't help"), "refused", "refused to answer"),
+        (lambda *_: completion("", finish="content_filter"), "content_filter", "filter"),
+        (lambda *_: web.Response(text="<html>hello</html>"), "server_error", "not JSON"),
+        (lambda *_: web.json_response({"ok": 1}), "server_error", "not a chat completion"),
+        (lambda *_: web.json_response({"choices": []}), "server_error", "not a chat completion"),
+        (lambda *_: web.json_response([1]), "server_error", "not a chat completion"),
+        (lambda *_: web.json_response({"error": {"message": "overloaded"}}), "server_error", "overloaded"),
+        (lambda *_: refusal(400, "maximum context length is 8192 tokens"), "too_long", "window"),
+        (lambda *_: refusal(400, "filtered", code="content_filter"), "content_filter", "filter"),
+        (lambda *_: refusal(429, "slow"), "rate_limited", "HTTP 429: slow"),
+        (lambda *_: refusal(503, "busy"), "server_error", "HTTP 503: busy"),
+        (lambda *_: refusal(418, "teapot"), "refused", "HTTP 418: teapot"),
+        (lambda *_: web.Response(body=b"x" * (17 * 2**20)), "server_error", "larger than any completion"),
     ],
 )
 async def test_every_end_of_a_request_has_a_reason(script, reason, words):
@@ -178,7 +178,7 @@ async def test_every_end_of_a_request_has_a_reason(script, reason, words):
 
 
 async def test_reasoning_that_stands_in_the_answer_is_left_out():
-    sent = await once(lambda s, b: completion('<think>{"answer": false}?</think>\n{"answer": true}'))
+    sent = await once(lambda *_: completion('<think>{"answer": false}?</think>\n{"answer": true}'))
     assert isinstance(sent, Reply)
     assert sent.text.strip() == '{"answer": true}'
 
@@ -231,12 +231,12 @@ async def test_a_server_that_is_not_there_is_an_error_with_a_remedy():
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
         async with ChatClient({}) as client:
             dispatch = dispatch_of(client, Endpoint("main", url, "tiny"))
-            with pytest.raises(EndpointError, match="unreachable: no connection to .*check the base URL"):
+            with pytest.raises(EndpointError, match=r"unreachable: no connection to .*check the base URL"):
                 await dispatch.ask(request())
 
 
 async def test_a_key_that_http_cannot_carry_is_named_and_not_shown():
-    async with serving(lambda s, b: completion()) as server, ChatClient({"OPENAI_API_KEY": "sk-a\nb-secret"}) as client:
+    async with serving(lambda *_: completion()) as server, ChatClient({"OPENAI_API_KEY": "sk-a\nb-secret"}) as client:
         sent = await client.send(Endpoint("a", server.url, "tiny"), request())
     assert isinstance(sent, SendFailure)
     assert sent.fatal
@@ -299,12 +299,12 @@ async def test_failures_worth_it_are_tried_again_and_the_others_are_not():
         assert isinstance(await dispatch.ask(request()), tuple)
         assert isinstance(await dispatch.ask(request()), tuple)
         assert len(server.bodies) == 4
-        server.script = lambda s, b: refusal(400, "maximum context length is 10 tokens")
+        server.script = lambda *_: refusal(400, "maximum context length is 10 tokens")
         failure = await dispatch.ask(request())
         assert isinstance(failure, Failure)
         assert failure.reason == "too_long"
         assert len(server.bodies) == 5
-        server.script = lambda s, b: refusal(429, "slow")
+        server.script = lambda *_: refusal(429, "slow")
         failure = await dispatch.ask(request())
         assert isinstance(failure, Failure)
         assert failure.reason == "rate_limited"
@@ -312,7 +312,7 @@ async def test_failures_worth_it_are_tried_again_and_the_others_are_not():
 
 
 async def test_a_request_that_is_held_back_is_not_sent():
-    async with serving(lambda s, b: completion()) as server, ChatClient(ENVIRONMENT) as client:
+    async with serving(lambda *_: completion()) as server, ChatClient(ENVIRONMENT) as client:
         dispatch = dispatch_of(client, Endpoint("a", server.url, "tiny"))
         ends: list[object] = []
 
@@ -322,9 +322,9 @@ async def test_a_request_that_is_held_back_is_not_sent():
         async def yes(endpoint: Endpoint) -> bool:
             return True
 
-        assert await dispatch.ask(request(), before=no, after=lambda e, s: ends.append(s)) is None
+        assert await dispatch.ask(request(), before=no, after=lambda _, s: ends.append(s)) is None
         assert (server.bodies, ends) == ([], [])
-        assert await dispatch.ask(request(), before=yes, after=lambda e, s: ends.append(s)) is not None
+        assert await dispatch.ask(request(), before=yes, after=lambda _, s: ends.append(s)) is not None
         assert len(server.bodies) == len(ends) == 1
         assert dispatch.pool.servers[0].concurrency.in_flight == 0
 
@@ -356,12 +356,12 @@ async def test_killing_the_fast_server_and_bringing_it_back_finishes_the_run():
 
 async def test_the_only_server_may_be_away_for_a_while():
     async with ChatClient(ENVIRONMENT) as client:
-        async with serving(lambda s, b: completion()) as first:
+        async with serving(lambda *_: completion()) as first:
             port = first.port
             dispatch = dispatch_of(client, Endpoint("a", first.url, "tiny"))
             assert isinstance(await dispatch.ask(request()), tuple)
         tasks = [asyncio.create_task(dispatch.ask(request(f"row {i}"))) for i in range(100)]
         await asyncio.sleep(1.0)
         assert not any(t.done() for t in tasks)
-        async with serving(lambda s, b: completion(), port):
+        async with serving(lambda *_: completion(), port):
             assert all(isinstance(r, tuple) for r in await asyncio.gather(*tasks))

@@ -33,9 +33,9 @@ def test_no_window_of_a_minute_holds_more_than_the_rate(per_minute, arrivals):
     clock = Clock()
     bucket = TokenBucket(per_minute, clock=clock)
     passed: list[tuple[float, int]] = []
-    for gap, amount in arrivals:
+    for gap, asked in arrivals:
         clock.now += gap
-        amount = min(amount, int(bucket.burst))
+        amount = min(asked, int(bucket.burst))
         clock.now += bucket.delay(amount)
         assert bucket.delay(amount) == pytest.approx(0, abs=1e-6)
         bucket.take(amount)

@@ -11,6 +11,7 @@ from rowsight.calls.request import Request
 
 MOST_KEPT = 128
 """Questions whose parts are kept; beyond that the parts are built anew."""
+_ALONE = "\nAnswer with JSON alone, no other text."
 _IN_WORDS = "\n\nAnswer with JSON alone, no other text, valid under this JSON Schema:\n"
 _REPAIR = "That answer isn't valid: {fault}. Answer the same question again, with valid JSON alone."
 
@@ -48,13 +49,23 @@ class Bodies:
         """Return what stands before and after the user's text. The shared words come first: prefix caches live on it."""
         system = request.system
         if bears.structure != "json_schema":
-            system += _IN_WORDS + orjson.dumps(request.schema, option=orjson.OPT_SORT_KEYS).decode()
+            system += _in_words(request.schema)
         head = orjson.dumps({"model": self._model})[:-1] + b',"messages":['
         if system:
             head += orjson.dumps({"role": "system", "content": system}) + b","
         head += b'{"role":"user","content":'
         parameters = orjson.dumps(_parameters(request, bears))[1:]
         return head, b"}]," + parameters
+
+
+def _in_words(schema: dict[str, Any]) -> str:
+    """Return what the prompt says of the answer's form where no schema goes along.
+
+    The question has said already what a single ``answer`` looks like, and small models echo a schema that stands there.
+    """
+    if list(schema.get("properties", ())) == ["answer"]:
+        return _ALONE
+    return _IN_WORDS + orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _parameters(request: Request, bears: Capabilities) -> dict[str, Any]:

@@ -114,7 +114,9 @@ def shown_error(data: Any) -> str:
     error = data.get("error", data) if isinstance(data, dict) else data
     words = error
     if isinstance(error, dict):
-        words = error.get("message") or error.get("detail") or error.get("code") or error.get("type") or error
+        words = error.get("message") or error.get("detail") or error.get("code") or error.get("type") or ""
+    if isinstance(words, list):  # faults of single fields, which quote the request beside their message
+        words = "; ".join(str(w.get("msg", "")) for w in words if isinstance(w, dict))
     line = " ".join(str(words).split())
     return line if len(line) <= SHOWN else line[: SHOWN - 3] + "..."
 

@@ -175,14 +175,8 @@ class ChatClient:
         try:
             async with asyncio.timeout(endpoint.timeout):
                 status, data, headers = await self._post(line, body)
-        except TimeoutError:
-            return SendFailure("timeout", f"{endpoint.name}: no answer within {endpoint.timeout:g} s")
-        except aiohttp.ClientConnectorError as error:
-            return SendFailure("connection", _unreachable(endpoint, error), unreachable=True)
-        except (aiohttp.ClientError, OSError) as error:
-            return SendFailure("connection", f"{endpoint.name}: the connection broke ({type(error).__name__})")
-        except ValueError as error:
-            return self._unsendable(endpoint, error)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return _broken(endpoint, error)
         if data is None:
             return SendFailure("server_error", f"{endpoint.name}: the answer is larger than any completion", status)
         if status == _OK:
@@ -270,11 +264,6 @@ class ChatClient:
             return f"; check the base URL {endpoint.base_url} and the model's name"
         return nearest(endpoint.model, [n for n in names if n != endpoint.model]) if names else ""
 
-    def _unsendable(self, endpoint: Endpoint, error: ValueError) -> SendFailure:
-        words = f"endpoint {endpoint.name!r} can't be asked: {type(error).__name__}"
-        where = f"${endpoint.api_key_env}" if endpoint.api_key_env else "a header"
-        return SendFailure("connection", f"{words}; {where} or the base URL holds what HTTP can't carry", fatal=True)
-
 
 async def _read(response: aiohttp.ClientResponse, bound: int) -> bytes | None:
     """Return the whole body, ``None`` where it is larger than ``bound`` bytes; a larger error is cut instead."""
@@ -289,6 +278,20 @@ async def _read(response: aiohttp.ClientResponse, bound: int) -> bytes | None:
             response.close()
             return b"".join(parts)[:bound] if response.status != _OK else None
     return b"".join(parts)
+
+
+def _broken(endpoint: Endpoint, error: aiohttp.ClientError | OSError | ValueError) -> SendFailure:
+    """Return what it means that no HTTP answer came. The errors' own words are left out: they may quote a header."""
+    kind = type(error).__name__
+    if isinstance(error, TimeoutError):
+        return SendFailure("timeout", f"{endpoint.name}: no answer within {endpoint.timeout:g} s")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return SendFailure("connection", _unreachable(endpoint, error), unreachable=True)
+    if isinstance(error, (aiohttp.ClientError, OSError)):
+        return SendFailure("connection", f"{endpoint.name}: the connection broke ({kind})")
+    where = f"${endpoint.api_key_env}" if endpoint.api_key_env else "a header"
+    words = f"endpoint {endpoint.name!r} can't be asked: {where} or the base URL holds what HTTP can't carry ({kind})"
+    return SendFailure("connection", words, fatal=True)
 
 
 def _unreachable(endpoint: Endpoint, error: aiohttp.ClientConnectorError) -> str:

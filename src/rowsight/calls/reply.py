@@ -11,7 +11,8 @@ from rowsight.calls.request import FailureReason, Usage
 class Reply:
     """What the model said, unchecked. ``model`` and ``fingerprint`` are the server's words about itself.
 
-    ``usage`` is ``None`` where the server didn't count; ``logprob`` is the summed log-probability of the answer's tokens where the server gave it.
+    ``usage`` is ``None`` where the server didn't count; ``logprob`` is the summed log-probability of the answer's tokens
+    where the server gave it.
     """
 
     text: str
