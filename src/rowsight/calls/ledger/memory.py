@@ -85,7 +85,7 @@ class MemoryLedger:
 
     async def settle(self, run: RunId, key: bytes, outcome: Outcome, spent: Amounts) -> Outcome:
         """Record a claim's outcome; return the outcome that the ledger holds."""
-        self._settle_account(run, key, spent)
+        run = self._settle_account(run, key, spent)
         earlier = self._recorded.get(key)
         if earlier is not None and isinstance(earlier.outcome, Answer):
             return earlier.outcome
@@ -186,10 +186,12 @@ class MemoryLedger:
         recorded = self._recorded.get(key)
         return recorded.outcome if recorded is not None and isinstance(recorded.outcome, Answer) else None
 
-    def _settle_account(self, run: RunId, key: bytes, spent: Amounts) -> None:
+    def _settle_account(self, run: RunId, key: bytes, spent: Amounts) -> RunId:
+        """Replace the claim's reservation; return the run that made the claim."""
         intent = self._intents.pop(key, None)
         if intent is None:
             self._run(run)
-            return
+            return run
         self._run(intent.run).account.settle(intent.reserved, spent)
         intent.over.set()
+        return intent.run
