@@ -463,3 +463,10 @@ async def test_real_tables_are_answered_exactly(name: str, column: str) -> None:
                 body["messages"] = [{"role": "user", "content": f"Question: yes or no?\n\n{text}\n\nAnswer:"}]
             assert json.loads(await client.content(body)) == {"answer": votes.most_common(1)[0][0]}
     assert server.stats()["repeated_prompts"] == 0
+
+
+async def test_a_conversation_that_goes_on_is_about_the_row_above() -> None:
+    body = request(ROWS["text"][3])
+    body["messages"] += [{"role": "assistant", "content": "hm"}, {"role": "user", "content": "That is not JSON."}]
+    async with serving() as client:
+        assert await client.content(body) == '{"answer":true}'

@@ -19,12 +19,12 @@ class BadRequestError(ValueError):
 
 @dataclass(slots=True)
 class Asked:
-    """One chat request. ``prompt`` is all messages in one text, ``last`` the last user message."""
+    """One chat request. ``prompt`` is all messages in one text, ``users`` the user messages, ``last`` the last of them."""
 
     body: dict[str, Any]
     model: str
     prompt: str
-    last: str
+    users: list[str]
 
     @classmethod
     def of(cls, body: Any) -> Asked:
@@ -37,7 +37,12 @@ class Asked:
         texts = [_text(message.get("content")) for message in messages]
         users = [text for m, text in zip(messages, texts, strict=True) if m.get("role") == "user"]
         prompt = "\x1e".join([f"{m.get('role')}\x1f{text}" for m, text in zip(messages, texts, strict=True)])
-        return cls(body, body["model"], prompt, users[-1] if users else texts[-1])
+        return cls(body, body["model"], prompt, users or texts[-1:])
+
+    @property
+    def last(self) -> str:
+        """The last user message; the last message where no user speaks."""
+        return self.users[-1]
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -76,17 +81,25 @@ class Asked:
         return limit if isinstance(limit, int) else None
 
     def row(self, texts: RowTexts) -> tuple[int, bytes] | None:
-        """Return the number and text of the row that is asked about: a fence's content, else the longest substring."""
-        fenced = [value.encode() for _, value in unfence(self.last)] if "<<<" in self.last else []
-        known = [(number, value) for value in fenced if (number := texts.find(value)) is not None]
-        if known:
-            return max(known, key=lambda pair: len(pair[1]))
-        best = texts.longest_in(self.last.encode())
-        if "\\" in self.last:
-            unescaped = texts.longest_in(_unescape(self.last).encode(errors="replace"))
-            best = max(best or b"", unescaped or b"", key=len)
-        number = texts.find(best) if best else None
-        return None if best is None or number is None else (number, best)
+        """Return the number and text of the row that is asked about: that of the last user message that holds one.
+
+        So a conversation that goes on, such as one that repairs an answer, is still about its row.
+        """
+        return next((found for said in reversed(self.users) if (found := _row_in(said, texts))), None)
+
+
+def _row_in(said: str, texts: RowTexts) -> tuple[int, bytes] | None:
+    """Return the row in a message: a fence's content, else the longest substring."""
+    fenced = [value.encode() for _, value in unfence(said)] if "<<<" in said else []
+    known = [(number, value) for value in fenced if (number := texts.find(value)) is not None]
+    if known:
+        return max(known, key=lambda pair: len(pair[1]))
+    best = texts.longest_in(said.encode())
+    if "\\" in said:
+        unescaped = texts.longest_in(_unescape(said).encode(errors="replace"))
+        best = max(best or b"", unescaped or b"", key=len)
+    number = texts.find(best) if best else None
+    return None if best is None or number is None else (number, best)
 
 
 def _text(content: Any) -> str:
