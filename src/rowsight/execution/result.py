@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from rowsight.engines.sources import arrow_table_to
 from rowsight.engines.writers import OutputFile
 from rowsight.execution.asking import Trace, Unjudged
 from rowsight.execution.report import Report
+from rowsight.execution.scratch import Scratch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ class Result:
     def __init__(
         self,
         report: Report,
-        directory: TemporaryDirectory[str],
+        directory: Scratch,
         trace: Trace,
         unjudged: dict[str, Unjudged],
         lookup: Provenance,
