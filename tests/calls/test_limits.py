@@ -130,10 +130,11 @@ def test_a_server_without_a_cap_is_asked_with_all_that_the_user_allows():
     assert server.served >= 0.9 * 100 * 10 / 0.201
 
 
-def test_rejections_that_have_nothing_to_do_with_load_do_not_slow_it_down():
-    server = Served(10_000, random=0.2)
+@pytest.mark.parametrize(("retry_after", "share"), [(None, 0.7), (1.0, 0.4)])
+def test_rejections_that_have_nothing_to_do_with_load_do_not_slow_it_down(retry_after, share):
+    server = Served(10_000, random=0.2, retry_after=retry_after)
     pool = run_virtually(drive(server, 30.0))
-    assert server.served >= 0.7 * 256 * 30 / 0.201
+    assert server.served >= share * 256 * 30 / 0.201
     assert 0.02 < pool.servers[0].concurrency.base < 0.3
 
 

@@ -130,19 +130,24 @@ class Concurrency:
         self.in_flight += 1
         return self.in_flight
 
-    def leave(self, position: int, signal: Signal, pause: float = 0.0) -> None:
-        """Count a call that came back. ``pause`` is the Retry-After, in seconds, that came with a rejection."""
+    def leave(self, position: int, signal: Signal, pause: float = 0.0) -> bool:
+        """Count a call that came back. ``pause`` is the Retry-After, in seconds, that came with a rejection.
+
+        Return whether it was a rejection beyond the base rate: one that a pause of the whole endpoint answers.
+        """
         self.in_flight -= 1
         if signal == "neutral":
-            return
+            return False
         if self.base:
             self._expect(rejected=signal == "overload")
-        if signal == "ok":
+        excess = signal == "overload" and not self._allows()
+        if excess:
+            self._shrink(pause)
+        elif signal == "ok":
             self._bore(position)
-        else:
-            self._rejects(pause)
         if self._mark:
             self._explain(rejected=signal == "overload")
+        return excess
 
     def _expect(self, *, rejected: bool) -> None:
         """Allow for rejections at the base rate, and follow that rate while there is nothing else to explain."""
@@ -169,10 +174,13 @@ class Concurrency:
     def _grow(self, by: float) -> None:
         self.limit = min(float(self.cap), self.limit + by)
 
-    def _rejects(self, pause: float) -> None:
-        if self._allowance >= 1.0:
-            self._allowance -= 1.0
-            return
+    def _allows(self) -> bool:
+        if self._allowance < 1.0:
+            return False
+        self._allowance -= 1.0
+        return True
+
+    def _shrink(self, pause: float) -> None:
         self._since = 0
         if not self._mark:
             self._mark = self.limit

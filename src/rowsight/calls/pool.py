@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from rowsight.calls.breaker import Breaker
 from rowsight.calls.endpoints import Endpoint
 from rowsight.calls.limits import Clock, Concurrency, Signal, TokenBucket
-from rowsight.calls.reply import Reply, Sent
+from rowsight.calls.reply import Reply, SendFailure, Sent
 from rowsight.calls.request import Failure
 from rowsight.core.errors import EndpointError
 
@@ -179,8 +179,12 @@ class Pool:
         """
         server = lease.server
         now = self._clock()
-        pause = self._note(server, sent, now)
-        server.concurrency.leave(lease.position, _signal(sent), pause)
+        self._note(server, sent)
+        pause = sent.retry_after or 0.0 if isinstance(sent, SendFailure) else 0.0
+        signal = _signal(sent)
+        excess = server.concurrency.leave(lease.position, signal, pause)
+        if pause and (excess or signal != "overload"):
+            server.paused_until = max(server.paused_until, now + pause)
         server.breaker.record(lease.ticket, good=_good(sent))
         self._settle(lease, sent)
         self._ceiling.in_flight -= 1
@@ -260,14 +264,14 @@ class Pool:
                 break
         return soonest
 
-    def _note(self, server: Server, sent: Sent | None, now: float) -> float:
-        """Note what an answer says of its server; return the pause that it demands, in seconds."""
+    def _note(self, server: Server, sent: Sent | None) -> None:
+        """Note what an answer says of its server."""
         if sent is None:
-            return 0.0
+            return
         if isinstance(sent, Reply):
             server.answered = True
             self._down_since = None
-            return 0.0
+            return
         if sent.fatal:
             server.dead = sent.detail
         elif sent.unreachable and not server.answered:
@@ -275,9 +279,6 @@ class Pool:
             server.breaker.threshold = UNREACHABLE
         elif not sent.adapted and sent.status is not None and not _is_deaf(sent):
             server.answered = server.answered or sent.reason != "rate_limited"
-        pause = sent.retry_after or 0.0
-        server.paused_until = max(server.paused_until, now + pause) if pause else server.paused_until
-        return pause
 
     def _settle(self, lease: Lease, sent: Sent | None) -> None:
         usage = sent.usage if sent is not None else None
