@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class Workspace:
         """Let SQL call ``function`` of ``arity`` texts, NULLs among them."""
         kinds: Any = ["VARCHAR"] * arity
         self._connection.create_function(
-            name, function, kinds, type_name(returns), type="arrow", null_handling="special"
+            name, with_arity(function, arity), kinds, type_name(returns), type="arrow", null_handling="special"
         )
 
     def columns(self, sql: str) -> tuple[str, ...] | None:
@@ -156,6 +157,17 @@ class Workspace:
         self._connection.execute(f"SET allowed_directories = [{directory}]")
         self._connection.execute("SET enable_external_access = false")
         self._connection.execute("SET lock_configuration = true")
+
+
+def with_arity(function: Function, arity: int) -> Function:
+    """Return ``function`` with a signature of ``arity`` columns, by which DuckDB knows how many to give."""
+
+    def columns(*given: pa.Array) -> pa.Array:
+        return function(*given)
+
+    parameters = [Parameter(f"a{i}", Parameter.POSITIONAL_ONLY) for i in range(arity)]
+    columns.__signature__ = Signature(parameters)  # type: ignore[attr-defined]  # what inspect.signature reads
+    return columns
 
 
 def type_name(kind: pa.DataType) -> str:

@@ -25,7 +25,24 @@ _PREFIXES = """
     read_ parquet_ pragma_ duckdb_ arrow_scan pandas_scan python_ sqlite_ postgres_ mysql_ iceberg_ delta_ load_ scan_
     st_read pg_ has_"""
 _FORBIDDEN_PREFIXES = tuple(_PREFIXES.split())
-_STATEMENTS = (exp.Command, exp.DDL, exp.DML, exp.Into, exp.Lock, exp.Attach, exp.Copy, exp.Set, exp.Pragma, exp.Use)
+_STATEMENTS: tuple[type[exp.Expr], ...] = (
+    exp.Command,
+    exp.DDL,
+    exp.DML,
+    exp.Into,
+    exp.Lock,
+    exp.Attach,
+    exp.Copy,
+    exp.Set,
+    exp.Pragma,
+    exp.Use,
+    exp.Describe,
+    exp.Show,
+    exp.Summarize,
+    exp.Drop,
+    exp.Export,
+    exp.Install,
+)
 _ENDINGS = (".csv", ".tsv", ".gz", ".jsonl", ".ndjson", ".json", ".parquet", ".pq", ".duckdb", ".db")
 
 
