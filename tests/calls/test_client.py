@@ -122,7 +122,7 @@ async def test_what_a_server_does_not_bear_is_learnt_once(script, structure, abs
         assert not absent & set(server.bodies[-1])
         assert len(server.bodies) == 30 + asked_for_nothing
         if structure != "json_schema":
-            assert "JSON Schema" in server.bodies[-1]["messages"][0]["content"]
+            assert "JSON alone" in server.bodies[-1]["messages"][0]["content"]
 
 
 async def test_server_errors_now_and_then_do_not_cost_the_schema():
