@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PSEUDO = 2.0
 """Positives that the fitted curve is worth beside those observed."""
+CAUTION = 0.5
+"""Standard errors by which expected counts are raised: of many thresholds the luckiest looking one is chosen."""
 
 
 def platt(
@@ -56,6 +58,7 @@ def expected_tail(
     ranked = uniform_scores[order]
     observed = np.concatenate([[0.0], np.cumsum(uniform_labels[order])])
     fitted = np.concatenate([[0.0], np.cumsum(expit(slope * ranked + offset))])
-    ratio = (observed + PSEUDO) / (fitted + PSEUDO)
+    raised = observed + PSEUDO + CAUTION * np.sqrt(observed + PSEUDO)
+    ratio = raised / (fitted + PSEUDO)
     total = np.cumsum(expit(slope * ordered + offset)) * ratio[np.searchsorted(ranked, ordered, side="right")]
     return np.concatenate([[0.0], np.maximum.accumulate(total)])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 STRENGTHS = (3.0, 10.0, 30.0)
 """Inverse penalties that are tried."""
-_TOLERANCE = 1e-2
+_TOLERANCE = 5e-2
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,26 @@ def plan_zones(
     )
 
 
+def plan_again(
+    ordered: NDArray[np.float64],
+    drawn_scores: NDArray[np.float64],
+    drawn_wrong: NDArray[np.bool_],
+    budget: float,
+    level: float,
+) -> tuple[int, float, float]:
+    """Choose how many rows a zone keeps when its draws went badly: (rows, cost, share of errors).
+
+    ordered: ascending doubt of the zone's rows not asked yet; drawn_scores, drawn_wrong: of the rows drawn from the zone.
+    The others are asked; the cost is theirs and that of a new proof at ``level``.
+    """
+    errors = expected_tail(ordered, drawn_scores, drawn_wrong)
+    sizes = np.unique(np.linspace(0, len(ordered), GRID).astype(np.int64))
+    costs = certify_costs(sizes.astype(np.float64), errors[sizes], budget, level) + len(ordered) - sizes
+    best = int(np.argmin(costs))
+    size = int(sizes[best])
+    return size, float(costs[best]), float(errors[size] / max(size, 1))
+
+
 def certify_costs(
     sizes: NDArray[np.float64], errors: NDArray[np.float64], budget: float, level: float
 ) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rowsight.guarantees.certificate import pack
-from rowsight.guarantees.certify import ErrorBound, labels_needed
+from rowsight.guarantees.certify import ErrorBound, Prior, labels_needed, scaled_prior
 from rowsight.guarantees.draw import Draw, draw_key
 
 if TYPE_CHECKING:
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
 LARGEST_BATCH = 512
 SMALLEST_BATCH = 16
+
+
+INFORMED, STRENGTH = 0.5, 30.0
+"""Weight and strength of the prior's part that believes the plan."""
+
+
+def _prior(population: int, budget: int, share: float) -> Prior:
+    """Return the general mixture, half of it moved to the planned share of errors: right plans need fewer draws."""
+    general = scaled_prior(population, budget)
+    mean = min(max(share, 0.5 / max(population, 1)), 0.9)
+    weights = (INFORMED, *((1 - INFORMED) * w for w in general.weights))
+    return Prior(weights, (STRENGTH, *general.a), (STRENGTH / mean - STRENGTH, *general.b))
 
 
 class ZoneTrial:
@@ -29,11 +41,15 @@ class ZoneTrial:
         self, name: str, code: int, members: NDArray[np.int64], answer: int, budget: int, level: float, share: float
     ) -> None:
         self.name, self.code, self.members, self.answer, self.level = name, code, members, answer, level
-        self.bound = ErrorBound(len(members), max(budget, 0), level)
+        self.bound = ErrorBound(len(members), max(budget, 0), level, _prior(len(members), max(budget, 0), share))
         self.mended = 0
         self.places = np.empty(0, dtype=np.int64)
         self._share, self._trust = share, 2.0 * len(members) / (max(budget, 0) + 1)
         self._draw: Draw | None = None
+        self.patience = (
+            float(labels_needed(len(members), max(budget, 0), min(share, 1.0), level)) if len(members) else 0.0
+        )
+        """Draws after which planning anew is thought of."""
 
     def start(self, seed: int, attempt: int, count: int) -> None:
         """Fix the order of the draws by what is frozen: the seed, the attempt, the zone's rows among ``count``."""

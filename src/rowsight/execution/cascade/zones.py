@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
-from rowsight.execution.cascade.zone_plan import Demand, ZonePlan, plan_zones
+from rowsight.execution.cascade.zone_plan import Demand, ZonePlan, plan_again, plan_zones
 from rowsight.execution.cascade.zone_trial import ZoneTrial
 from rowsight.guarantees.certificate import pack, plain, seal, sentences
 from rowsight.guarantees.certify import allowed_errors, attempt_share
@@ -46,10 +46,12 @@ PLANNED = 100_000
 """Rows on which a large table is planned, and whose band is asked in rounds."""
 TRAINED = 20_000
 """Labels beyond which the proxy isn't refitted."""
+TUNED = 2_000
+"""Labels beyond which the penalty isn't chosen anew."""
 FIRST = 100
 """Uniform rows asked first."""
 ROUNDS = 80
-GROWTH = 0.15
+GROWTH = 0.25
 """A round asks this share of the labels so far."""
 UNIFORM_SHARE = 0.12
 """Uniform rows, as a share of all calls expected: they alone say how many positives hide in a zone."""
@@ -57,6 +59,10 @@ LAST_BAND = 0.1
 """A band below this share of the labels is asked at once, and the zones are frozen."""
 TRIAL_SHARES = (0.85, 0.13, 0.02)
 """Shares of a zone's failure probability: the first trial, and those planned anew."""
+PATIENCE, PATIENCE_ROWS = 1.3, 100
+"""Planning anew is thought of after this multiple of the draws planned, if more rows than this are still needed."""
+AGAIN = 0.8
+"""Planning anew must cost less than this share of going on."""
 SHARPEN = 0.05
 """Draws from the accepted zone, beside those from the rejected one, that sharpen recall's budget."""
 REJECTED, ACCEPTED = 0, 1
@@ -108,6 +114,7 @@ class _Run:
         self.share = attempt_share(failure, attempt)
         self.known = known
         self.trials: dict[tuple[int, int], list[ZoneTrial]] = {}
+        self.members: dict[tuple[int, int], NDArray[np.int64]] = {}
         self.levels: dict[tuple[int, int], float] = {}
         self.history: list[dict[str, Any]] = []
         self.strength, self.tuned_at = 10.0, 0
@@ -202,7 +209,7 @@ class _Run:
         if len(labelled) == 0:
             self.model, self.scores = None, np.zeros(len(self.sample))
             return
-        if len(labelled) >= 2 * self.tuned_at:
+        if 2 * self.tuned_at <= len(labelled) and self.tuned_at < TUNED:
             self.strength, left_out = linear.choose_strength(features, labels)
             self.tuned_at = len(labelled)
         else:
@@ -266,7 +273,6 @@ class _Run:
         """Score every row once, set the zones' members, and return the rows in neither."""
         self.zone_scores = self._all_scores()
         between = []
-        self.members: dict[tuple[int, int], NDArray[np.int64]] = {}
         for g, plan in enumerate(self.plans):
             rows = np.flatnonzero((self.group == g) & ~self.asked)
             rows = rows[np.argsort(self.zone_scores[rows], kind="stable")]
@@ -338,6 +344,8 @@ class _Run:
             if not drawn:
                 return
             yield from self._draw(drawn)
+            for key in list(self.trials):
+                yield from self._reconsider(*key)
 
     def _split(self, plan: ZonePlan) -> tuple[float, float]:
         """Give the larger share of the failure probability to the zone whose proof is dearer."""
@@ -378,6 +386,44 @@ class _Run:
             trial.observe(places[:came], answers[:came])
         if dry:
             raise _Dry
+
+    def _reconsider(self, group: int, zone: int) -> Steps:
+        """Plan a zone anew from all labels when its draws go much worse than planned and that looks cheaper."""
+        trials = self.trials[group, zone]
+        trial = trials[-1]
+        if trial.drawn < PATIENCE * trial.patience or len(trials) == len(TRIAL_SHARES):
+            return
+        trial.patience = trial.drawn
+        budget = self._hoped(group)[zone]
+        further = trial.further(budget)
+        if further <= PATIENCE_ROWS:
+            return
+        rows, doubt, drawn = self._doubts(trial)
+        wrong = self.answers[trial.members[trial.places]] != trial.answer
+        level = self.levels[group, zone] * TRIAL_SHARES[len(trials)]
+        size, cost, share = plan_again(doubt, drawn, wrong, budget, level)
+        if cost < AGAIN * further:
+            self.members[group, zone] = np.sort(rows[:size])
+            self._new_trial((group, zone), share)
+            yield Note("again", {"zone": trials[-1].name, "rows": size, "asking": len(rows) - size})
+            yield self._freeze()
+            yield from self._ask(rows[size:], "band")
+
+    def _doubts(self, trial: ZoneTrial) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return a zone's unasked rows from the surest on, their doubt, and the doubt of the rows drawn."""
+        if self.count == self.uniform_size:
+            self._refit()
+            self.zone_scores = self._all_scores()
+        sign = 1.0 if trial.answer == REJECTED else -1.0
+        doubt = sign * self.zone_scores
+        rows = trial.members[self.answers[trial.members] == SKIPPED]
+        rows = rows[np.argsort(doubt[rows], kind="stable")]
+        return rows, doubt[rows], doubt[trial.members[trial.places]]
+
+    def _hoped(self, group: int) -> tuple[int, int]:
+        """Return the budgets of the rejected and the accepted zone if precision turns out to be as demanded."""
+        false = allowed_errors(self.precision, self._kept(group))
+        return self._miss_budget(group, false) - self._lost(group), false
 
     def _kept(self, group: int) -> int:
         """Rows of the group that are kept: answered yes, or accepted and not drawn."""
