@@ -3,6 +3,8 @@
 import asyncio
 import json
 import random
+import sqlite3
+from contextlib import closing
 
 import pytest
 from ledger_child import RESERVE, SPENT
@@ -11,6 +13,7 @@ from ledger_support import answer, child, failure, finished, key
 from rowsight.calls.budget import Amounts, Budget
 from rowsight.calls.ledger import Answered, Granted, Held, OverBudget, SqliteLedger
 from rowsight.calls.ledger.admin import LedgerAdmin
+from rowsight.calls.ledger.schema import FILE_NAME
 
 NOTHING = Amounts()
 DONE = {"claimed": RESERVE, "again": RESERVE + RESERVE, "released": NOTHING, "settled": SPENT, "failed": SPENT + SPENT}
@@ -104,7 +107,8 @@ async def test_killed_in_the_middle_of_a_crowd(tmp_path, seed):
     lines = [process.stdout.readline() for _ in range(5)]
     await asyncio.sleep(random.Random(seed).uniform(0, 0.4))
     process.kill()
-    lines += process.communicate()[0].splitlines()
+    lines += process.stdout.read().splitlines()
+    process.communicate()
     said = [json.loads(line) for line in lines if line.rstrip().endswith("]")]
     asked, settled = ({name for what, name in said if what == w} for w in ("asked", "settled"))
     ledger = SqliteLedger.open(tmp_path)
@@ -138,3 +142,22 @@ async def test_a_live_owner_keeps_its_claim_and_a_dead_one_loses_it(tmp_path):
     assert (account.spent, account.reserved) == (RESERVE, RESERVE)
     holder.communicate()
     ledger.close()
+
+
+async def test_an_owner_whose_lease_lapsed_loses_its_claim_but_not_its_answer(tmp_path):
+    await began(tmp_path, Budget("calls", 9))
+    slow, quick = SqliteLedger.open(tmp_path), SqliteLedger.open(tmp_path)
+    assert await slow.claim("run0", key("a"), RESERVE) == Granted()
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as clock, clock:
+        clock.execute("UPDATE owners SET expires=0")
+    assert await quick.wait(key("a")) is None
+    assert await quick.claim("run0", key("a"), RESERVE) == Granted()
+    assert await slow.settle("run0", key("a"), answer("late"), SPENT) == answer("late")
+    assert await quick.settle("run0", key("a"), answer("second"), SPENT) == answer("late")
+    account = await quick.account("run0")
+    assert (account.spent, account.reserved) == (RESERVE + SPENT, NOTHING)
+    assert await slow.claim("run0", key("b"), RESERVE) == Granted()
+    assert await quick.claim("run0", key("b"), RESERVE) == Held()
+    slow.close()
+    assert await quick.claim("run0", key("b"), RESERVE) == Granted()
+    quick.close()

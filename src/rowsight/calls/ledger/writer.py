@@ -145,14 +145,14 @@ class Writer:
             hook(op.method.__name__)
             settled.append((op, op.method(group, *op.args)))
         group.write_accounts()
-        if time.monotonic() >= self._next_beat:
-            self._beat(group)
+        self._beat(group)
         hook("commit")
         self._connection.execute("COMMIT")
         hook("committed")
         return settled
 
     def _beat(self, group: Group) -> None:
+        """Every group moves the lease, so that a claim never stands in the ledger without its owner."""
         group.beat()
         self._next_beat = time.monotonic() + HEARTBEAT_SECONDS
 
