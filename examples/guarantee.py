@@ -1,4 +1,4 @@
-"""Certify a filter over 6,000 generated messages: ask part of the rows, prove how right the rest is.
+"""Certify a filter over 3,000 generated messages: ask part of the rows, prove how right the rest is.
 
 Run it as it is: ``python examples/guarantee.py``. The model is simulated in this process, and wrong here and there.
 """
@@ -9,7 +9,7 @@ import rowsight
 from rowsight import worlds
 from rowsight.calls.simulated import SimulatedServer, SimulationConfig, Truth
 
-ROWS = 6000
+ROWS = 3000
 
 
 def main() -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 import pytest
+from blocks import Block, blocks, fits, headings
 
 from rowsight.operators import OPERATORS
 from rowsight.surfaces.cli import cli
-from tests.docs.blocks import Block, blocks, fits, headings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
