@@ -11,7 +11,9 @@ from rowsight.core.errors import OutputError
 from rowsight.engines.spool import IpcSpool
 from rowsight.engines.writers import OutputFile, writer_for
 
-TABLE = pa.table({"id": [1, 2, 3], "text": ["a", 'b "q", c', None], "tags": [["x"], [], None], "s": [{"n": 1}, None, {"n": 2}]})
+TABLE = pa.table(
+    {"id": [1, 2, 3], "text": ["a", 'b "q", c', None], "tags": [["x"], [], None], "s": [{"n": 1}, None, {"n": 2}]}
+)
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "ndjson", "parquet", "arrow", "feather"])

@@ -166,6 +166,7 @@ class _Driver:
         self.failed: dict[int, Told] = {}
         self.from_ledger = np.zeros(population.count, dtype=bool)
         self.oracles: dict[str, None] = {}
+        self.repeated = False
         answer = ask.question.answer
         self.labels = answer.labels if isinstance(answer, Label) else (False, True)
         self.number = isinstance(answer, Number)
@@ -242,6 +243,7 @@ class _Driver:
         gateway = self.work.gateway
         name = f"attempt:{self.subject.hex()}:{digest([self.ask.guarantee, self.work.options.seed])}"
         kept = await gateway.kept(self.subject, name)
+        self.repeated = kept is not None
         if kept is None:
             number = await gateway.next_attempt(self.subject)
             kept = {"number": number, "known": _packed(await self._known())}
@@ -302,7 +304,8 @@ class _Driver:
                 },
             }
         sealed = seal(body)
-        await self.work.gateway.put_certificate(self.subject, sealed)
+        if not self.repeated:
+            await self.work.gateway.put_certificate(self.subject, sealed)
         return Certificate(sealed, decision.answers)
 
     def told(self, decision: Decision, certificate: Certificate | None) -> Iterator[Piece]:

@@ -1,0 +1,218 @@
+"""The command line as users meet it: the main job, bad input, exit codes."""
+
+import json
+
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+from tickets_table import tickets
+
+COUNTS = ("asked", "proxied", "null", "failed", "skipped")
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_filter_keeps_the_rows_answered_yes(cli):
+    done = cli("filter", "tickets.parquet", "Is {text} late?", "--out", "late.csv", "--json")
+    assert done.code == 0, done.err
+    report = done.json
+    assert sum(report[c] for c in COUNTS) == report["rows"] == 60
+    assert (report["null"], report["calls"], report["from_ledger"]) == (2, 53, 0)
+    expected = [r["id"] for r in tickets().to_pylist() if r["text"] and r["late"]]
+    assert report["kept"] == len(expected)
+    assert pa_csv.read_csv(cli.folder / "late.csv").column("id").to_pylist() == expected
+    again = cli("filter", "tickets.parquet", "Is {text} late?", "--out", "late.csv", "--json").json
+    assert (again["calls"], again["from_ledger"], again["kept"]) == (0, 58, len(expected))
+
+
+def test_filter_can_keep_all_rows_with_the_answer(cli):
+    cli(
+        "filter",
+        "tickets.parquet",
+        "Is {text} late?",
+        "--out",
+        "all.parquet",
+        "--into",
+        "late_answer",
+        "--keep-all",
+        "--json",
+    )
+    rows = pq.read_table(cli.folder / "all.parquet").to_pylist()
+    assert [r["id"] for r in rows] == list(range(60))
+    for row in rows:
+        expected = (row["late"], "asked") if row["text"] else (None, "null")
+        assert (row["late_answer"], row["late_answer_status"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "column"),
+    [
+        (
+            [
+                "classify",
+                "tickets.parquet",
+                "Which topic has {text}?",
+                "--labels",
+                "parcel,refund,broken,thanks,invoice",
+            ],
+            "topic",
+        ),
+        (["score", "tickets.parquet", "How angry is {text}?", "--range", "0..10"], "anger"),
+        (["complete", "tickets.parquet", "Write a reply to {text}"], "reply"),
+    ],
+)
+def test_every_row_is_in_the_output_in_order(cli, arguments, column):
+    done = cli(*arguments, "--into", "got", "--out", "out.parquet", "--json")
+    assert done.code == 0, done.err
+    rows = pq.read_table(cli.folder / "out.parquet").to_pylist()
+    assert [r["id"] for r in rows] == list(range(60))
+    assert [r["got"] for r in rows] == [r[column] if r["text"] else None for r in rows]
+    assert {r["got_status"] for r in rows} == {"asked", "null"}
+
+
+def test_extract_reads_typed_fields(cli):
+    done = cli(
+        *(
+            "extract",
+            "tickets.parquet",
+            "Which order has {text}?",
+            "--field",
+            "number:integer",
+            "--field",
+            "word:string",
+        ),
+        *("--into", "got", "--out", "out.jsonl", "--json"),
+    )
+    assert done.code == 0, done.err
+    rows = lines(cli.folder / "out.jsonl")
+    assert [r["got"] for r in rows] == [json.loads(r["order"]) if r["text"] else None for r in rows]
+
+
+def test_extract_takes_a_schema_file(cli):
+    schema = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
+    (cli.folder / "schema.json").write_text(json.dumps(schema))
+    done = cli(
+        "extract", "tickets.parquet", "Which order has {text}?", "--schema", "schema.json", "--into", "got", "--json"
+    )
+    assert done.json["failed"] == 0
+
+
+def test_limit_and_where(cli):
+    done = cli("filter", "tickets.parquet", "Is {text} late?", "--where", "region = 'north'", "--limit", "10", "--json")
+    assert done.json["rows"] == 10
+
+
+def test_a_dry_run_asks_nothing(cli, model):
+    before = model.stats()["requests"]
+    done = cli(
+        "filter", "tickets.parquet", "Is {text} late?", "--dry-run", "--json", "--price-in", "1", "--price-out", "2"
+    )
+    estimate = done.json["estimate"]
+    assert (estimate["rows"], estimate["calls"]) == (60, 53)
+    assert estimate["cost"] > 0
+    assert model.stats()["requests"] == before
+
+
+def test_preview_and_two_wordings(cli):
+    one = cli("preview", "tickets.parquet", "Is {text} late?", "-n", "20", "--json").json
+    assert one["rows"] == len(one["sample"]) == 20
+    two = cli("preview", "tickets.parquet", "Is {text} late?", "Is the message {text} late?", "-n", "20", "--json").json
+    assert two == {"rows": 20, "differing": 0, "sample": []}
+
+
+def test_people_get_a_table_and_a_report(cli):
+    done = cli(
+        "classify", "tickets.parquet", "Which topic has {text}?", "--labels", "parcel,refund,broken,thanks,invoice"
+    )
+    assert "60 rows: 58 asked, 2 null" in done.out
+    assert "10 of 60 rows" in done.out
+    assert done.err == ""
+
+
+FILTER = ("filter", "tickets.parquet", "Is {text} late?")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("filter", "nothing.csv", "Is {text} late?"), "there is no file nothing.csv"),
+        (("filter", "ticket.parquet", "Is {text} late?"), "did you mean 'tickets.parquet'"),
+        (("filter", "tickets.parquet", "Is {txt} late?"), "did you mean 'text'"),
+        (("filter", "tickets.parquet", "Is {text late?"), "unclosed '{'"),
+        (("classify", "tickets.parquet", "{text}?", "--labels", "a,b,a"), "'a' stands twice"),
+        (("classify", "tickets.parquet", "{text}?"), "classify needs labels"),
+        (("extract", "tickets.parquet", "{text}?"), "--field name:type"),
+        (("extract", "tickets.parquet", "{text}?", "--field", "a:strng"), "did you mean 'string'"),
+        (("extract", "tickets.parquet", "{text}?", "--schema", "tickets.parquet"), "is not JSON"),
+        (("score", "tickets.parquet", "{text}?", "--range", "9..1"), "is empty"),
+        ((*FILTER, "--out", "missing/x.csv"), "the folder missing doesn't exist"),
+        ((*FILTER, "--out", "x.xyz"), "says no format"),
+        ((*FILTER, "--into", "topic"), "has a column 'topic' already"),
+        ((*FILTER, "--where", "regio = 1"), "did you mean 'region'"),
+        ((*FILTER, "--recall", "1.2"), "not between 0 and 1"),
+        ((*FILTER, "--recall", "0.9", "--accuracy", "0.9"), "different demands"),
+        (("complete", "tickets.parquet", "{text}", "--recall", "0.9"), "complete has no recall guarantee"),
+        ((*FILTER, "--budget", "5apples"), "names no unit"),
+        ((*FILTER, "--budget", "5usd"), "the price of 'sim' is unknown"),
+        ((*FILTER, "--concurrency", "0"), "concurrency=0 is not positive"),
+        ((*FILTER, "--nonsense"), "No such option"),
+        (("filtre", "tickets.parquet"), "did you mean 'filter'"),
+    ],
+)
+def test_bad_input_is_one_clear_line_before_any_call(cli, model, arguments, said):
+    before = model.stats()["requests"]
+    done = cli(*arguments)
+    assert (done.code, done.out) == (2, ""), done
+    assert said in done.err
+    assert done.err.count("\n") == 1
+    assert model.stats()["requests"] == before
+
+
+def test_a_server_that_is_not_there_is_said(cli):
+    done = cli(*FILTER, "--model", "sim", "--base-url", "http://127.0.0.1:9/v1", server=None)
+    assert (done.code, done.out) == (2, "")
+    assert "unreachable" in done.err
+    assert "127.0.0.1:9" in done.err
+
+
+def test_labels_may_hold_commas_and_repeat(cli):
+    done = cli(
+        *("classify", "tickets.parquet", "Which topic has {text}?", "--labels", 'parcel,"refund","broken"'),
+        *("--label", "thanks", "--label", "invoice", "--json"),
+    )
+    assert done.json["failed"] == 0
+
+
+def test_a_budget_leaves_the_rest_skipped(cli):
+    done = cli(*FILTER, "--budget", "20calls", "--json", "--keep-all", "--out", "x.jsonl")
+    report = done.json
+    assert done.code == 3
+    assert report["calls"] == 20
+    assert report["skipped"] == 60 - report["asked"] - report["null"]
+    assert report["to_finish"]["calls"] > 0
+    statuses = [r["answer_status"] for r in lines(cli.folder / "x.jsonl")]
+    assert statuses.count("skipped") == report["skipped"]
+    run = report["run"]
+    more = cli("resume", run, "--budget", "100calls", "--json", server=None)
+    assert (more.code, more.json["skipped"], more.json["calls"]) == (0, 0, 33)
+
+
+def test_runs_are_listed_and_shown(cli):
+    run = cli(*FILTER, "--json").json["run"]
+    assert run in cli("runs", server=None).out
+    shown = cli("show", run, "--json", server=None).json
+    assert shown["status"] == "done"
+    assert shown["spent"]["calls"] == 53
+    assert "did you mean" in cli("show", run[:-1] + "z", server=None).err
+
+
+def test_the_ledger_can_be_looked_after(cli):
+    cli(*FILTER, "--json")
+    assert cli("ledger", "stats", "--json", server=None).json["answers"] == 53
+    assert cli("ledger", "verify", "--json", server=None).json["ok"] is True
+    assert cli("ledger", "export", "all.jsonl", server=None).code == 0
+    assert len(lines(cli.folder / "all.jsonl")) == 53
+    assert cli("ledger", "forget", "--model", "sim", server=None).code == 0
+    assert cli("ledger", "stats", "--json", server=None).json["answers"] == 0
