@@ -13,8 +13,10 @@ from ledger_support import answer, failure, key
 
 from rowsight.calls.budget import Amounts
 from rowsight.calls.ledger import Answered, Granted, Held, OverBudget, SqliteLedger
+from rowsight.calls.ledger.admin import LedgerAdmin
 from rowsight.core.errors import LedgerError
 
+NOBODY = 65534
 RESERVE = Amounts(1, 100, 50)
 SPENT = Amounts(1, 40, 20)
 
@@ -133,11 +135,23 @@ async def fill(directory: str, limit: str) -> None:
     ledger.close()
 
 
+async def readonly(directory: str) -> None:
+    """Use a ledger that this user may not write; root becomes a user who may not, since nothing is read-only to root."""
+    if os.getuid() == 0:
+        os.setuid(NOBODY)
+    try:
+        SqliteLedger.open(Path(directory))
+    except LedgerError as error:
+        say("error", str(error))
+    admin = LedgerAdmin(Path(directory))
+    say("readable", admin.stats()["answers"], admin.verify()["ok"], len(admin.runs()))
+
+
 def main(what: str, *args: str) -> None:
     if what == "crashes":
         crashes(*args)
     else:
-        asyncio.run({"hammer": hammer, "hold": hold, "fill": fill}[what](*args))
+        asyncio.run({"hammer": hammer, "hold": hold, "fill": fill, "readonly": readonly}[what](*args))
 
 
 if __name__ == "__main__":

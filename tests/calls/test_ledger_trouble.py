@@ -1,12 +1,16 @@
 """What goes wrong with files: an error that says what to do, and what is readable stays readable."""
 
 import asyncio
+import os
 import sqlite3
 import stat
+import tempfile
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from ledger_child import NOBODY
 from ledger_support import answer, child, finished, key
 
 from rowsight.calls.budget import Amounts
@@ -56,6 +60,25 @@ def test_a_full_disk_is_an_error_and_keeps_what_is_there(tmp_path):
     assert len(settled) > 5
     assert LedgerAdmin(tmp_path).stats()["answers"] == len(settled)
     assert LedgerAdmin(tmp_path).verify()["ok"]
+
+
+@pytest.fixture
+def readonly_directory():
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+        Path(name).chmod(0o700)
+
+
+async def test_a_read_only_ledger_is_an_error_and_can_be_read(readonly_directory):
+    await filled(readonly_directory)
+    for path, mode in [(readonly_directory / FILE_NAME, 0o400), (readonly_directory, 0o500)]:
+        path.chmod(mode)
+        if os.getuid() == 0:
+            os.chown(path, NOBODY, NOBODY)
+    error, readable = finished(child("readonly", readonly_directory))
+    assert error[0] == "error"
+    assert "make the file and its directory writable, or choose another --state" in error[1]
+    assert readable == ["readable", 200, True, 1]
 
 
 def test_a_state_that_is_no_directory(tmp_path):
