@@ -74,11 +74,12 @@ class Session:
         """Return rows, calls, tokens and money of a plan before anything is spent."""
         from rowsight.calls.endpoints import prices  # noqa: PLC0415 - loads on use
         from rowsight.execution.estimate import estimated  # noqa: PLC0415
+        from rowsight.guarantees.algebra import conjoined, shared  # noqa: PLC0415
         from rowsight.optimizer import optimize  # noqa: PLC0415
 
         relations = self.engine.open(self.sources(plan))
         try:
-            return estimated(optimize(plan), relations, *prices(options))
+            return estimated(optimize(shared(conjoined(plan))), relations, *prices(options))
         finally:
             relations.close()
 

@@ -167,3 +167,21 @@ def test_certified_filter_and_its_certificate(tables, model):
     again = plan.run(**options(model), seed=3)
     assert again.report.calls == 0
     assert again.certificate.body["digest"] == certificate.body["digest"]
+
+
+def test_two_certified_filters_are_certified_as_one(tables, model):
+    plan = tables().filter("Is {text} even?", recall=0.9).filter("Is {text} a tenth?", recall=0.9)
+    result = plan.run(**options(model))
+    assert len(result.certificates) == 1
+    assert "certified; its population is the table as read" in result.report.notes[0]
+    right = set(range(0, ROWS, 10))
+    kept = set(result.to_arrow().column("id").to_pylist())
+    assert len(kept & right) >= 0.9 * len(right)
+
+
+def test_a_changed_model_voids_the_certificate(tables):
+    config = SimulationConfig(text="text", truths=TRUTHS, drift_after=150, drift_fingerprint=True)
+    with SimulatedServer(config, TABLE.to_batches()) as model:
+        result = tables().filter("Is {text} a tenth?", accuracy=0.9, into="t").run(**options(model))
+    assert not result.certificate.certified
+    assert "the model changed" in result.certificate.statement

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,7 +27,7 @@ from rowsight.calls.reply import Reply, SendFailure, Sent
 from rowsight.calls.request import Answer, Failure, FailureReason, Outcome, Request, Usage
 from rowsight.calls.retry import RetryPolicy
 from rowsight.core.blocking import blocking
-from rowsight.core.errors import EndpointError, InputError
+from rowsight.core.errors import EndpointError, InputError, LedgerError
 from rowsight.plan.schema import InvalidAnswerError
 
 Check = Callable[[str], str]
@@ -182,8 +182,8 @@ class Gateway:
         try:
             outcome = await talk.outcome()
             recorded = await self._ledger.settle(self._parts.run, request.key, outcome, talk.spent)
-        except EndpointError:
-            await self._ledger.release(self._parts.run, request.key)
+        except EndpointError as error:
+            await self._given_up(request, talk, str(error))
             raise
         finally:
             self._open -= 1
@@ -191,6 +191,14 @@ class Gateway:
         if isinstance(recorded, Failure):
             self._failed[request.key] = recorded
         return Delivery(None if talk.over_budget else recorded)
+
+    async def _given_up(self, request: Request, talk: Talk, why: str) -> None:
+        """Close a claim that no server can answer: what was sent stays spent, what never left is given back."""
+        if talk.spent == Amounts():
+            await self._ledger.release(self._parts.run, request.key)
+            return
+        failure = Failure("connection", why, time.time())
+        await self._ledger.settle(self._parts.run, request.key, failure, talk.spent)
 
     async def _claim(self, request: Request, worst: Amounts) -> Delivery | None:
         """Reserve the call; return a delivery where nothing is to be sent, ``None`` when the call is ours to make."""
@@ -409,7 +417,8 @@ async def open_gateway(
                 yield Gateway(parts)
             except BaseException as error:
                 stopped = isinstance(error, (asyncio.CancelledError, KeyboardInterrupt))
-                await ledger.end_run(run, "interrupted" if stopped else "failed", {"error": str(error)})
+                with suppress(LedgerError):  # the first error is the one to show
+                    await ledger.end_run(run, "interrupted" if stopped else "failed", {"error": str(error)})
                 raise
     finally:
         ledger.close()

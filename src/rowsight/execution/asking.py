@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 from rowsight.calls.answers import Checker
 from rowsight.calls.gateway import Delivery, Gateway
 from rowsight.calls.request import Answer, Failure, Request, RequestTemplate, Sampling
+from rowsight.core.identity import digest
 from rowsight.engines.arrow import answer_array, as_text
 from rowsight.engines.base import text_name
 from rowsight.execution.ordered import Piece
 from rowsight.execution.report import AskReport
-from rowsight.operators import Question
+from rowsight.operators import Conjunction, Question
 from rowsight.plan.nodes import Ask
 
 Arguments = tuple[str | None, ...]
@@ -64,6 +65,17 @@ class Inquiry:
         deliveries = iter(await self._gateway.ask_many([r for r in requests if r is not None], self._check))
         return [NULL if r is None else self._told(r, next(deliveries)) for r in requests]
 
+    @property
+    def identity(self) -> str:
+        """Names the question and the model, whatever row it is put to."""
+        return digest([self.requests.model, self.requests.system, self.requests.schema, self.requests.sampling])
+
+    async def recorded(self, rows: Sequence[Arguments]) -> list[bool]:
+        """Return for each argument tuple whether the ledger holds its answer."""
+        requests = [self.request(a) for a in rows]
+        found = await self._gateway.recorded([r.key for r in requests if r is not None])
+        return [r is not None and r.key in found for r in requests]
+
     def _told(self, request: Request, delivery: Delivery) -> Told:
         match delivery.outcome:
             case Answer(text=text):
@@ -74,6 +86,44 @@ class Inquiry:
                 return Told(None, "failed", request.key, reason, detail)
             case None:
                 return Told(None, "skipped", request.key)
+
+
+class AllOf:
+    """Several yes/no questions as one: each row is asked until a no, a failure or the last yes decides it."""
+
+    def __init__(self, question: Conjunction, parts: list[Inquiry]) -> None:
+        self.question, self._parts = question, parts
+        columns = question.template.columns
+        self._places = [[columns.index(c) for c in part.question.template.columns] for part in parts]
+
+    def request(self, arguments: Arguments) -> Request | None:
+        """Return the first question's request about a row, ``None`` where the row isn't to be asked."""
+        return self._parts[0].request(self._of(0, arguments))
+
+    async def ask(self, distinct: Sequence[Arguments]) -> list[Told]:
+        """Return what each of the distinct arguments is told by all parts together, in order."""
+        told: list[Told] = [NULL] * len(distinct)
+        open_rows = list(range(len(distinct)))
+        for number, part in enumerate(self._parts):
+            wanted = {self._of(number, distinct[i]): None for i in open_rows}
+            answers = dict(zip(wanted, await part.ask(list(wanted)), strict=True))
+            for i in open_rows:
+                told[i] = answers[self._of(number, distinct[i])]
+            open_rows = [i for i in open_rows if told[i].value is True]
+        return told
+
+    @property
+    def identity(self) -> str:
+        """Names the questions and the model."""
+        return digest([part.identity for part in self._parts])
+
+    async def recorded(self, rows: Sequence[Arguments]) -> list[bool]:
+        """Return for each argument tuple whether the ledger holds the answers of all parts."""
+        found = [await p.recorded([self._of(i, row) for row in rows]) for i, p in enumerate(self._parts)]
+        return [all(row) for row in zip(*found, strict=True)]
+
+    def _of(self, part: int, arguments: Arguments) -> Arguments:
+        return tuple(arguments[place] for place in self._places[part])
 
 
 class AskStep:

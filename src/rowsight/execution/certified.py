@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix, hstack
 
 from rowsight.core.events import CascadeNote
 from rowsight.core.identity import digest
-from rowsight.execution.asking import NULL, Arguments, Inquiry, Told, answered, arguments_of, record
+from rowsight.execution.asking import NULL, Arguments, Told, answered, arguments_of, record
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
 from rowsight.execution.ordered import Piece
@@ -162,7 +162,7 @@ class _Driver:
 
     def __init__(self, ask: nodes.Ask, work: Work, population: Population) -> None:
         self.ask, self.work, self.population = ask, work, population
-        self.inquiry: Inquiry = work.inquiry(ask)
+        self.inquiry = work.decider(ask.question)
         self.failed: dict[int, Told] = {}
         self.from_ledger = np.zeros(population.count, dtype=bool)
         self.oracles: dict[str, None] = {}
@@ -234,9 +234,7 @@ class _Driver:
     @property
     def subject(self) -> bytes:
         """Names the table, the question and the model: attempts at it are counted together."""
-        requests = self.inquiry.requests
-        question = digest([requests.model, requests.system, requests.schema])
-        return hashlib.sha256(self.population.table_digest + question.encode()).digest()
+        return hashlib.sha256(self.population.table_digest + self.inquiry.identity.encode()).digest()
 
     async def _attempt(self) -> dict[str, Any]:
         """Return this attempt's number and which rows were answered when it began, from the ledger where it began before."""
@@ -272,9 +270,7 @@ class _Driver:
         return known
 
     async def _recorded(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        requests = [self.inquiry.request(a) for a in self.population.arguments(rows)]
-        found = await self.work.gateway.recorded([r.key for r in requests if r is not None])
-        return np.array([r is not None and r.key in found for r in requests], dtype=bool)
+        return np.array(await self.inquiry.recorded(self.population.arguments(rows)), dtype=bool)
 
     async def certificate(self, decision: Decision) -> Certificate | None:
         """Return the certificate with what it speaks of, kept in the ledger; void where the oracle changed under way.

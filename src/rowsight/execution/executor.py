@@ -17,10 +17,11 @@ import pyarrow as pa
 from rowsight.calls.gateway import Gateway
 from rowsight.core.events import Listener, Progress, ignore
 from rowsight.engines.base import Relations, text_name
-from rowsight.execution.asking import AskStep, Inquiry, Trace, Unjudged
+from rowsight.execution.asking import AllOf, AskStep, Inquiry, Trace, Unjudged
 from rowsight.execution.options import RunOptions
 from rowsight.execution.ordered import OrderedMap, Piece
 from rowsight.execution.report import AskReport, Report
+from rowsight.operators import Conjunction, Question
 from rowsight.plan.nodes import Ask, Limit, Node, Project, Where, walk
 
 BATCH_ROWS = 1024
@@ -48,9 +49,15 @@ class Work:
     listener: Listener = ignore
     asks: dict[int, AskWork] = field(default_factory=dict)
 
-    def inquiry(self, ask: Ask) -> Inquiry:
-        """Return the question of ``ask`` on the road of this run."""
-        return Inquiry(ask.question, self.gateway, max_tokens=self.options.max_tokens)
+    def inquiry(self, question: Question) -> Inquiry:
+        """Return a question on the road of this run."""
+        return Inquiry(question, self.gateway, max_tokens=self.options.max_tokens)
+
+    def decider(self, question: Question | Conjunction) -> Inquiry | AllOf:
+        """Return what decides a certified question, be it made of several."""
+        if isinstance(question, Conjunction):
+            return AllOf(question, [self.inquiry(part) for part in question.parts])
+        return self.inquiry(question)
 
     def begin(self, plan: Node) -> None:
         """Open a report for each question of the plan, in the order of the plan."""
@@ -167,7 +174,7 @@ def _step(node: Ask | Where | Project, work: Work) -> Step:
     match node:
         case Ask():
             made = work.asks[id(node)]
-            return AskStep(node, work.inquiry(node), made.report, work.trace, made.unjudged)
+            return AskStep(node, work.inquiry(node.question), made.report, work.trace, made.unjudged)
         case Where(predicate=predicate):
             return lambda piece: _where(piece, predicate, work)
         case Project(columns=columns):

@@ -27,6 +27,7 @@ from rowsight.execution.report import Report
 from rowsight.execution.result import ROWS_FILE, Result
 from rowsight.execution.sampling import sampled_stats
 from rowsight.execution.scratch import Scratch
+from rowsight.guarantees.algebra import conjoined, shared, standings
 from rowsight.optimizer import optimize
 from rowsight.plan.nodes import Ask, Node, Project, walk
 
@@ -68,7 +69,8 @@ class Run:
         directory = Path(self._directory.name)
         trace = Trace(directory / "trace.arrow")
         work = Work(relations, gateway, self._options, report, trace, directory, self._listener)
-        plan = optimize(plan, await sampled_stats(optimize(plan), work))
+        plan = optimize(shared(conjoined(plan)), await sampled_stats(optimize(plan), work))
+        report.notes += [str(standing) for standing in standings(plan)]
         work.begin(plan)
         try:
             async with self._progress(plan, work, started):

@@ -30,7 +30,7 @@ async def sampled_stats(plan: Node, work: Work) -> Stats:
     for ask in chain:
         columns = [chain_columns(chain).index(c) for c in ask.question.template.columns]
         arguments = list(dict.fromkeys(tuple(row[i] for i in columns) for row in rows))
-        inquiry = work.inquiry(ask)
+        inquiry = work.inquiry(ask.question)
         told = [t.value for t in await inquiry.ask(arguments) if t.status == "asked"]
         if told:
             selectivity[ask.question] = sum(v is True for v in told) / len(told)

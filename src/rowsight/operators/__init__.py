@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rowsight.operators.base import Declaration, Parameter, Question
+from rowsight.operators.base import Conjunction, Declaration, Parameter, Question
 from rowsight.operators.classify import CLASSIFY
 from rowsight.operators.complete import COMPLETE
 from rowsight.operators.extract import EXTRACT
@@ -17,4 +17,4 @@ def operator(name: str) -> Declaration:
     return next(o for o in OPERATORS if o.name == name)
 
 
-__all__ = ["OPERATORS", "Declaration", "Parameter", "Question", "operator"]
+__all__ = ["OPERATORS", "Conjunction", "Declaration", "Parameter", "Question", "operator"]

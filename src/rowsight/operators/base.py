@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
-from rowsight.plan.schema import AnswerType
+from rowsight.plan.schema import AnswerType, Bool
 from rowsight.plan.template import Template
 
 ParameterKind = Literal["labels", "range", "fields", "flag", "labels_described"]
@@ -49,6 +50,29 @@ class Question:
         )
         blocks = f"\n({names})" if names else ""
         return f"{_RULES}\n\nQuestion: {self.template.text}{blocks}\n\n{self.answer.instruction}"
+
+
+@dataclass(frozen=True)
+class Conjunction:
+    """Several yes/no questions as one: yes where every part is answered yes. A row is asked until it is decided."""
+
+    parts: tuple[Question, ...]
+    operator: str = "filter"
+
+    @cached_property
+    def template(self) -> Template:
+        """All parts' words; its columns are theirs."""
+        return Template(" and ".join(part.template.source for part in self.parts))
+
+    @property
+    def answer(self) -> Bool:
+        """Yes or no."""
+        return Bool()
+
+    @property
+    def system(self) -> str:
+        """The prompts' fixed parts, one after another: what they cost together at most."""
+        return "".join(part.system for part in self.parts)
 
 
 @dataclass(frozen=True)

@@ -122,9 +122,11 @@ class Table:
     def explain(self) -> str:
         """Return the plan as text: what the optimizer makes of it, highest step first."""
         from rowsight.execution.explain import explained  # noqa: PLC0415 - running loads on use
+        from rowsight.guarantees.algebra import conjoined, shared, standings  # noqa: PLC0415
         from rowsight.optimizer import optimize  # noqa: PLC0415
 
-        return explained(optimize(self._plan))
+        plan = optimize(shared(conjoined(self._plan)))
+        return "\n".join([explained(plan), *map(str, standings(plan))])
 
     def estimate(self, model: str = "", **options: Any) -> Estimate:
         """Return rows, calls, tokens and money before anything is spent. ``options`` as in ``run``."""
