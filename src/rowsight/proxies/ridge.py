@@ -2,15 +2,16 @@
 
 Regressing one-hot targets on the features has a closed form whose leave-one-out predictions cost nothing beyond the fit
 (``y_i - (y_i - f_i) / (1 - h_ii)``). Alone it masks classes when there are many; linear discriminant analysis in the
-space of the fitted scores undoes that (Hastie, Tibshirani and Buja, "Flexible discriminant analysis by optimal scoring",
-JASA 1994) and yields class probabilities. Both stages leave the row itself out, so the probabilities of the labelled rows
-say what the classifier would have said without them. One factorisation of an n x n (or p x p) matrix is the whole cost.
+space of the fitted scores undoes that (Hastie, Tibshirani and Buja, "Flexible discriminant analysis by optimal
+scoring", JASA 1994) and yields class probabilities. Both stages leave the row itself out, so the probabilities of the
+labelled rows say what the classifier would have said without them. One factorisation of an n x n (or p x p) matrix is
+the whole cost.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, lapack
@@ -33,7 +34,7 @@ PRIOR_ROWS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class RidgeDiscriminant:
-    """A fitted classifier. ``left_out``: class probabilities of the training rows, each without itself, shape (n, C)."""
+    """A fitted classifier. ``left_out``: class probabilities of the training rows, each without itself, (n, C)."""
 
     weights: NDArray[np.float32]
     offset: NDArray[np.float32]
@@ -47,20 +48,32 @@ class RidgeDiscriminant:
         return _softmax(scores @ self.slope.T + self.constant)
 
 
-def fit(features: Matrix, labels: NDArray[np.int64], classes: int, *, penalty: float = PENALTY) -> RidgeDiscriminant:
-    """Fit on rows of unit length or so (n, p) with class codes 0..classes-1. Deterministic."""
+def fit(
+    features: Matrix,
+    labels: NDArray[np.int64],
+    classes: int,
+    *,
+    weights: NDArray[np.float64] | None = None,
+    penalty: float = PENALTY,
+) -> RidgeDiscriminant:
+    """Fit on rows of unit length or so (n, p) with class codes 0..classes-1. Deterministic.
+
+    ``weights`` (n) say how much a row counts for the classes' frequencies, means and spread: below 1 for rows that were
+    chosen because they are doubtful. The regression itself counts all rows alike.
+    """
+    counted = np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=np.float64)
     targets = np.zeros((len(labels), classes), dtype=np.float32)
     targets[np.arange(len(labels)), labels] = 1
     seen = np.bincount(labels, minlength=classes) > 0
-    weights, offset, scores = _ridge(features, targets - targets.mean(axis=0), penalty)
-    slope, constant, left_out = _discriminant(scores.astype(np.float64), labels, classes, seen)
-    return RidgeDiscriminant(weights, offset, slope, constant, left_out)
+    beta, offset, scores = _ridge(features, targets - targets.mean(axis=0), penalty)
+    slope, constant, left_out = _discriminant(scores.astype(np.float64), labels, counted, seen)
+    return RidgeDiscriminant(beta, offset, slope, constant, left_out)
 
 
 def _ridge(
     features: Matrix, targets: NDArray[np.float32], penalty: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Solve for weights and offset, and predict every row without itself; whichever of n and p is smaller is factorised."""
+    """Solve for weights and offset, and predict every row without itself, in the smaller of n and p dimensions."""
     n, p = features.shape
     if p < n:
         return _primal(_dense(features), targets, penalty)
@@ -84,41 +97,42 @@ def _primal(
     beta = cho_solve(factor, wide.T @ targets, check_finite=False)
     leverage = np.einsum("ij,ji->i", wide, cho_solve(factor, wide.T, check_finite=False))
     slack = np.maximum(1 - leverage, np.float32(1e-4))[:, None]
-    return beta[:-1], beta[-1] * root, targets - (targets - wide @ beta) / slack
+    return np.asarray(beta[:-1], np.float32), np.asarray(beta[-1] * root), targets - (targets - wide @ beta) / slack
 
 
 def _discriminant(
-    scores: NDArray[np.float64], labels: NDArray[np.int64], classes: int, seen: NDArray[np.bool_]
+    scores: NDArray[np.float64], labels: NDArray[np.int64], weights: NDArray[np.float64], seen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Linear discriminant analysis on the left-out scores; its own left-out probabilities move only the own class's mean."""
-    counts = np.bincount(labels, minlength=classes).astype(np.float64)
-    centre = scores.mean(axis=0)
+    """Discriminate the left-out scores linearly; leaving a row out moves the mean of its own class alone."""
+    classes, total = len(seen), weights.sum()
+    counts = np.bincount(labels, weights, minlength=classes)
+    centre = weights @ scores / total
     sums = np.zeros((classes, scores.shape[1]))
-    np.add.at(sums, labels, scores)
+    np.add.at(sums, labels, scores * weights[:, None])
     means = (sums + PRIOR_ROWS * centre) / (counts + PRIOR_ROWS)[:, None]
     spread = scores - means[labels]
-    precision = np.linalg.inv(_shrunk(spread.T @ spread / len(labels)))
-    prior = np.log(np.maximum(counts, 0.5) / len(labels))
+    precision = np.linalg.inv(_shrunk(spread.T @ (spread * weights[:, None]) / total))
+    prior = np.log(np.maximum(counts, 0.5) / total)
     slope = means @ precision
     constant = np.where(seen, prior - 0.5 * np.einsum("ij,ij->i", slope, means), -np.inf)
     logits = scores @ slope.T + constant
-    own = np.arange(len(labels))
+    own = counts[labels] + PRIOR_ROWS
     distance = np.einsum("ij,jk,ik->i", spread, precision, spread, optimize=True)
-    without = (counts[labels] + PRIOR_ROWS) / (counts[labels] + PRIOR_ROWS - 1 + 1e-9)
-    rarer = np.log(np.maximum(counts[labels] - 1, 0.5) / counts[labels])
-    logits[own, labels] -= 0.5 * distance * (np.minimum(without, 3.0) ** 2 - 1) - rarer
-    heat = _temperature(logits, labels)
-    return slope / heat, constant / heat, _softmax(logits / heat)
+    moved = np.minimum(own / (own - np.minimum(weights, own - 1e-9) + 1e-9), 3.0) ** 2 - 1
+    rarer = np.log(np.maximum(counts[labels] - weights, 0.5) / np.maximum(counts[labels], 0.5))
+    logits[np.arange(len(labels)), labels] -= 0.5 * distance * moved - rarer
+    heat = _temperature(logits, labels, weights)
+    return np.asarray(slope / heat), np.asarray(constant / heat), _softmax(logits / heat)
 
 
-def _temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """The temperature at which the left-out probabilities have the least log loss; discriminants are over-confident."""
+def _temperature(logits: NDArray[np.float64], labels: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
+    """Find the temperature of least left-out log loss; discriminants are over-confident."""
     own = np.arange(len(labels)), labels
 
     def loss(heat: float) -> float:
         scaled = logits / heat
         top = scaled.max(axis=1)
-        return float(np.mean(top + np.log(np.exp(scaled - top[:, None]).sum(axis=1)) - scaled[own]))
+        return float(weights @ (top + np.log(np.exp(scaled - top[:, None]).sum(axis=1)) - scaled[own]))
 
     return min((float(2**power) for power in np.arange(-1.0, 4.01, 0.5)), key=loss)
 
@@ -126,7 +140,7 @@ def _temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> floa
 def _shrunk(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     size = len(covariance)
     sphere = np.trace(covariance) / size + 1e-9
-    return (1 - SHRINKAGE) * covariance + SHRINKAGE * sphere * np.eye(size)
+    return np.asarray((1 - SHRINKAGE) * covariance + SHRINKAGE * sphere * np.eye(size))
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -135,5 +149,5 @@ def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _dense(matrix: Any) -> NDArray[np.float32]:
-    dense = matrix.toarray() if issparse(matrix) else matrix
+    dense = cast("csr_matrix", matrix).toarray() if issparse(matrix) else matrix
     return np.array(dense, dtype=np.float32)

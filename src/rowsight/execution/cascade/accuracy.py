@@ -42,10 +42,14 @@ FIRST = 100
 ROUNDS = 40
 PATIENCE_REST, PATIENCE_SMALL, PATIENCE_LARGE = 0.15, 0.15, 0.6
 """Uniform sampling ends at so many labels per row left to ask, and per certification row (small and large tables)."""
+SMALL = 20_000
+"""Tables of fewer rows are small."""
 ACTIVE_SHARE, ACTIVE_GROWTH = 0.25, 0.2
 """An active round asks this share of the band, or this share of the labels so far, whichever is more."""
 CAUTION = 0.0
 """Standard errors by which a plan inflates the errors that it expects."""
+CHOSEN_WEIGHT = 0.2
+"""How much a row that was chosen for its doubt tells of the classes' frequencies, means and spread."""
 GRID = np.concatenate([np.linspace(0.02, 0.9, 45), np.linspace(0.91, 1.0, 19)])
 """Shares of the rows that are tried as the proxy's part."""
 LEVELS = 24
@@ -66,7 +70,7 @@ def accuracy_cascade(
 
     ``classes``: how many class codes there are; ``None`` for scores (floats; right when within ``guarantee.within``).
     ``known``: positions and answers that the ledger holds already; they count as asked and train, and aren't drawn.
-    ``attempt``: the how-manieth try at this table, question and model. The returned generator asks at most every row once.
+    ``attempt``: the how-manieth try at this table, question and model. The generator asks every row at most once.
     """
     return (yield from _Run(rows, guarantee, classes, seed, known, groups, attempt).steps())
 
@@ -190,7 +194,7 @@ class _Run:
         """Uniform labels after which more of them wouldn't pay."""
         certifying = sum(cut.certifying for cut in plan)
         rest = sum(cut.rest for cut in plan)
-        return PATIENCE_REST * rest + (PATIENCE_SMALL if self.count < 20_000 else PATIENCE_LARGE) * certifying
+        return PATIENCE_REST * rest + (PATIENCE_SMALL if self.count < SMALL else PATIENCE_LARGE) * certifying
 
     def _active(self) -> Steps:
         """Ask the most doubtful rows beyond the cut, which would be asked anyway, and plan anew, until none is left."""
@@ -368,7 +372,9 @@ class _Run:
         final = self.answers.copy()
         for g, size in enumerate(self.sizes):
             claim, inside = self._claim(g, trials[g] if trials else None)
-            claims.append({"metric": "accuracy", "group": g, "rows": size, "base": size, "budget": self.budgets[g], **claim})
+            claims.append(
+                {"metric": "accuracy", "group": g, "rows": size, "base": size, "budget": self.budgets[g], **claim}
+            )
             open_rows = inside[~self.asked[inside]]
             if claim["holds"] and len(open_rows):
                 final[open_rows] = self.guesses[open_rows]
@@ -487,7 +493,8 @@ class _Proxy:
             self.guesses, self.model = np.zeros(size, dtype=answers.dtype), None
             return np.ones(size)
         codes = self._encode(answers[labelled])
-        self.model = ridge.fit(features[labelled], codes, max(self.classes, 1))
+        weights = np.where(fair[labelled], 1.0, CHOSEN_WEIGHT)
+        self.model = ridge.fit(features[labelled], codes, max(self.classes, 1), weights=weights)
         chances = self.model.predict_proba(features)
         chances[labelled] = self.model.left_out
         self.guesses, doubt = self._choose(chances)

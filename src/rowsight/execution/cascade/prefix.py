@@ -74,7 +74,7 @@ class PrefixTrial:
         return self.members if self.aim is None else self.members[self.depth > self.aim]
 
     def batch(self, lost: int) -> NDArray[np.int64]:
-        """Choose between going on and falling back, then return the places in ``members`` to ask next (may be empty)."""
+        """Choose between going on and falling back; return the places in ``members`` to ask next (may be empty)."""
         costs = [self._further(j, lost) for j in range(0 if self.aim is None else self.aim + 1)]
         costs.append(np.inf)
         best = int(np.argmin(costs))
@@ -132,7 +132,11 @@ class PrefixTrial:
                 "codes": list(range(first_code, first_code + j + 1)),
                 "size": bound.population,
                 "level": bound.level,
-                "prior": {"weights": bound.prior.weights, "a": bound.prior.a, "b": bound.prior.b},
+                "prior": {
+                    "weights": list(bound.prior.weights),
+                    "a": list(bound.prior.a),
+                    "b": list(bound.prior.b),
+                },
             }
             for j, bound in enumerate(self.bounds)
         ]

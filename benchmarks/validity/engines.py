@@ -1,0 +1,100 @@
+"""The engines under attack. An engine takes a case and a seed, and returns answers for every row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from benchmarks.validity.cases import Case
+
+from rowsight.execution.cascade.accuracy import accuracy_cascade
+from rowsight.execution.cascade.protocol import Ask, Decision
+from rowsight.guarantees.certify import allowed_errors
+from rowsight.plan.guarantee import Guarantee
+
+
+@dataclass
+class Outcome:
+    """Answers for all rows, calls made, and whether the engine promises the level."""
+
+    answers: np.ndarray
+    calls: int
+    promised: bool
+    body: dict[str, Any] | None = None
+
+
+Engine = Callable[[Case, int], Outcome]
+
+
+class ArrayRows:
+    """Rows whose features are an array."""
+
+    def __init__(self, features: Any) -> None:
+        self._features = features
+
+    @property
+    def count(self) -> int:
+        return int(self._features.shape[0])
+
+    def features(self, rows: np.ndarray) -> Any:
+        return self._features[rows]
+
+    def chunks(self) -> Iterator[tuple[int, Any]]:
+        for start in range(0, self.count, 10_000):
+            yield start, self._features[start : start + 10_000]
+
+
+def drive(cascade: Generator[Any, Any, Decision], ask: Callable[[np.ndarray], np.ndarray]) -> Decision:
+    """Answer a cascade's requests until it decides."""
+    reply = None
+    while True:
+        try:
+            request = cascade.send(reply)
+        except StopIteration as done:
+            return done.value
+        reply = ask(request.rows) if isinstance(request, Ask) else None
+
+
+def accuracy(case: Case, seed: int, *, attempt: int = 1) -> Outcome:
+    """Rowsight's accuracy cascade."""
+    guarantee = Guarantee(accuracy=case.target, confidence=1 - case.failure)
+    cascade = accuracy_cascade(ArrayRows(case.features), guarantee, classes=case.classes, seed=seed, attempt=attempt)
+    decision = drive(cascade, case.oracle.ask)
+    return Outcome(decision.answers, case.oracle.calls, decision.certificate["certified"], decision.certificate)
+
+
+def resumed(case: Case, seed: int) -> Outcome:
+    """Rowsight, killed in the middle and run again; a resumed run must end in the certificate of an unbroken one."""
+    stop = int(np.random.default_rng(seed).integers(1, len(case.oracle.labels) // 3))
+
+    class KilledError(Exception):
+        pass
+
+    def ask(rows: np.ndarray) -> np.ndarray:
+        if case.oracle.calls > stop:
+            raise KilledError
+        return case.oracle.ask(rows)
+
+    guarantee = Guarantee(accuracy=case.target, confidence=1 - case.failure)
+    with suppress(KilledError):
+        drive(accuracy_cascade(ArrayRows(case.features), guarantee, classes=case.classes, seed=seed), ask)
+    second = accuracy(case, seed)
+    third = accuracy(case, seed)
+    assert second.body == third.body, "a resumed run gave another certificate"
+    return second
+
+
+def repeated(case: Case, seed: int) -> Outcome:
+    """Rowsight run four times with other seeds, each a new attempt; the worst promise counts."""
+    outcomes = [accuracy(case, 10 * seed + k, attempt=k) for k in range(1, 5)]
+    return max(outcomes, key=lambda outcome: failed(case, outcome))
+
+
+def failed(case: Case, outcome: Outcome) -> bool:
+    """Whether the engine promised more than is true. Rows without an answer count as wrong."""
+    truth = case.oracle.truth()
+    wrong = int(np.sum((outcome.answers != truth) | (truth < 0)))
+    return outcome.promised and wrong > allowed_errors(case.target, len(truth))
