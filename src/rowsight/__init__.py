@@ -18,16 +18,19 @@ if TYPE_CHECKING:
     from rowsight.core.errors import RowsightError
     from rowsight.execution.result import Result
     from rowsight.session import Session
+    from rowsight.surfaces.sql import Connection, connect
     from rowsight.surfaces.table import Table, read
 
 _HOMES = {
+    "Connection": "rowsight.surfaces.sql",
     "Result": "rowsight.execution.result",
     "RowsightError": "rowsight.core.errors",
     "Session": "rowsight.session",
     "Table": "rowsight.surfaces.table",
+    "connect": "rowsight.surfaces.sql",
     "read": "rowsight.surfaces.table",
 }
-__all__ = ["Result", "RowsightError", "Session", "Table", "read"]
+__all__ = ["Connection", "Result", "RowsightError", "Session", "Table", "connect", "read"]
 
 
 def __getattr__(name: str) -> Any:

@@ -61,6 +61,25 @@ async def _with_positions(source: AsyncIterator[Piece]) -> AsyncGenerator[pa.Rec
         yield piece.rows.append_column(_POSITION, piece.positions)
 
 
+class TableDigest:
+    """SHA-256 over all argument texts of a table in order, however the rows are batched; NULL is not the empty text."""
+
+    def __init__(self) -> None:
+        self._texts, self._lengths = hashlib.sha256(), hashlib.sha256()
+
+    def update(self, arguments: list[Arguments]) -> None:
+        """Read further rows."""
+        for argument in arguments:
+            parts = [(t or "").encode("utf-8", "surrogatepass") for t in argument]
+            sizes = [-1 if t is None else len(p) for t, p in zip(argument, parts, strict=True)]
+            self._texts.update(b"".join(parts))
+            self._lengths.update(np.array(sizes, np.int64).tobytes())
+
+    def digest(self) -> bytes:
+        """Return the digest of what was read."""
+        return hashlib.sha256(self._texts.digest() + self._lengths.digest()).digest()
+
+
 @dataclass
 class Population:
     """The rows under a guarantee: those that have something to be asked about.
@@ -80,26 +99,19 @@ class Population:
         """Read the argument texts once: which rows are askable, in which group, and the digest of all."""
         columns = ask.question.template.columns
         by = ask.guarantee.by if ask.guarantee else None
-        texts, lengths = hashlib.sha256(), hashlib.sha256()
+        read = TableDigest()
         askable: list[NDArray[np.bool_]] = []
         codes: dict[str, int] = {}
         groups: list[int] = []
         for batch in spool.batches():
             arguments = arguments_of(batch, columns)
             askable.append(np.fromiter((None not in a and any(a) for a in arguments), bool, len(arguments)))
-            for argument in arguments:
-                parts = [(t or "").encode("utf-8", "surrogatepass") for t in argument]
-                texts.update(b"".join(parts))
-                lengths.update(
-                    np.array([-1 if t is None else len(p) for t, p in zip(argument, parts, strict=True)]).tobytes()
-                )
+            read.update(arguments)
             if by is not None:
                 groups += [codes.setdefault(str(v), len(codes)) for v in batch.column(by).to_pylist()]
         places = np.flatnonzero(np.concatenate(askable)) if askable else np.empty(0, np.int64)
         grouped = np.array(groups, np.int64)[places] if by is not None else None
-        return cls(
-            spool, columns, places, grouped, hashlib.sha256(texts.digest() + lengths.digest()).digest(), list(codes)
-        )
+        return cls(spool, columns, places, grouped, read.digest(), list(codes))
 
     @property
     def count(self) -> int:

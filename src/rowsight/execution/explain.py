@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from rowsight.plan.nodes import Ask, Limit, Node, Project, Scan, Where
+
+if TYPE_CHECKING:
+    from rowsight.execution.report import AskReport
 
 
 def explained(plan: Node) -> str:
@@ -42,3 +47,32 @@ def _demand(ask: Ask) -> str:
     within = "" if g.within is None else f" within {g.within:g}"
     by = "" if g.by is None else f" in each {g.by}"
     return f" with {levels}{within}{by}, confidence {g.confidence:g}"
+
+
+def cascade_lines(ask: AskReport) -> list[str]:
+    """Return how a certified question went: what was planned as labels came in, the zones, where the calls went."""
+    summary = ask.cascade
+    if not summary:
+        return []
+    certificate = ask.certificate
+    body = certificate.body if certificate is not None else {}
+    lines = [f"{ask.operator} {ask.question!r}: {ask.asked:,} asked, {ask.proxied:,} by the proxy"]
+    lines += [f"  {_round(number, found)}" for number, found in enumerate(summary.get("rounds", []), 1)]
+    for zone in summary.get("zones", []):
+        lines.append(
+            f"  zone {zone['name']}: {zone['rows']:,} rows, {zone['asked']:,} asked, {zone['proxied']:,} by the proxy"
+        )
+    if body:
+        reached = ", ".join(
+            f"{name} at least {value:.4f}" for name, value in body["reached"].items() if value is not None
+        )
+        used = f"{body['training']:,} labels for training, {body['certifying']:,} for certifying"
+        lines.append(f"  {used}; proved: {reached or 'nothing'} (attempt {body['attempt']}, seed {body['seed']})")
+    return lines
+
+
+def _round(number: int, found: dict[str, Any]) -> str:
+    names = {"proxied", "accepted", "rejected", "certifying", "rest"}
+    plan = ", ".join(f"{name} {value:,}" for name, value in found.items() if name in names)
+    quality = f", proxy right on {found['quality']:.1%}" if found.get("quality") is not None else ""
+    return f"round {number} ({found['stage']}, {found['asked']:,} asked so far): plan {plan}{quality}"

@@ -14,6 +14,7 @@ from rowsight.core.errors import ColumnError, nearest
 from rowsight.engines.sources import arrow_table_to
 from rowsight.engines.writers import OutputFile
 from rowsight.execution.asking import Trace, Unjudged
+from rowsight.execution.explain import cascade_lines
 from rowsight.execution.report import Report
 from rowsight.execution.scratch import Scratch
 
@@ -86,6 +87,11 @@ class Result:
     def head(self, count: int) -> pa.Table:
         """Return the first ``count`` rows."""
         return self.to_arrow().slice(0, count)
+
+    def explain(self) -> str:
+        """Return how the certified questions went: the plan as labels came in, the zones, where the calls went."""
+        lines = [line for ask in self.report.asks for line in cascade_lines(ask)]
+        return "\n".join([*lines, *self.report.notes]) or summary(self.report)
 
     @property
     def failures(self) -> pa.Table:

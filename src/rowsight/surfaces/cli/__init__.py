@@ -21,6 +21,7 @@ _COMMANDS = {
     "score": ("asks", "Give every row a number in a range."),
     "complete": ("asks", "Write a text about every row."),
     "preview": ("preview", "Ask a small random sample, or compare two wordings on it."),
+    "sql": ("sql", "Run a SQL query with AI functions."),
     "simulate": ("simulate", "Serve a simulated model that answers from a table's truth."),
     "demo": ("demo", "Run the main job on a generated table and a simulated model."),
     "runs": ("runs", "List the runs of the ledger."),

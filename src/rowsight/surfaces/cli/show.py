@@ -157,6 +157,8 @@ def report_text(report: Report) -> str:
 
 
 def _ask_lines(ask: AskReport) -> list[str]:
+    from rowsight.execution.explain import cascade_lines  # noqa: PLC0415 - commands load what they use
+
     parts = [f"{getattr(ask, n):,} {n}" for n in ("asked", "proxied", "null", "failed", "skipped") if getattr(ask, n)]
     kept = "" if ask.kept is None else f"; kept {ask.kept:,}"
     reused = f"; {ask.from_ledger:,} from the ledger" if ask.from_ledger else ""
@@ -167,6 +169,7 @@ def _ask_lines(ask: AskReport) -> list[str]:
         lines.append(f"  {ask.failed:,} rows{judged}: {reasons}; run again to retry them")
     if ask.certificate is not None:
         lines.append(f"  {ask.certificate.statement}")
+        lines += [f"  {line}" for line in cascade_lines(ask)[1:]]
     return lines
 
 
