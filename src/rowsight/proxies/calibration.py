@@ -58,7 +58,7 @@ def expected_tail(
     ranked = uniform_scores[order]
     observed = np.concatenate([[0.0], np.cumsum(uniform_labels[order])])
     fitted = np.concatenate([[0.0], np.cumsum(expit(slope * ranked + offset))])
-    raised = observed + PSEUDO + CAUTION * np.sqrt(observed + PSEUDO)
+    raised = observed + PSEUDO + CAUTION * np.sqrt(observed)
     ratio = raised / (fitted + PSEUDO)
     total = np.cumsum(expit(slope * ordered + offset)) * ratio[np.searchsorted(ranked, ordered, side="right")]
     return np.concatenate([[0.0], np.maximum.accumulate(total)])

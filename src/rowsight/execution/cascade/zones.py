@@ -55,7 +55,9 @@ GROWTH = 0.25
 """A round asks this share of the labels so far."""
 UNIFORM_SHARE = 0.12
 """Uniform rows, as a share of all calls expected: they alone say how many positives hide in a zone."""
-LAST_BAND = 0.1
+LEARN = 0.5
+"""While fewer rows were asked than this multiple of the draws that certifying would take, learning goes on."""
+LAST_BAND = 0.05
 """A band below this share of the labels is asked at once, and the zones are frozen."""
 TRIAL_SHARES = (0.85, 0.13, 0.02)
 """Shares of a zone's failure probability: the first trial, and those planned anew."""
@@ -180,9 +182,13 @@ class _Run:
             wanted = self._uniform_wanted(asked)
             band = self._sample_band()
             labelled = int(np.sum(self.answers[self.sample] >= 0))
-            if labelled >= TRAINED or (len(band) <= LAST_BAND * asked and self.drawn_uniform >= 0.9 * wanted):
+            certifying = sum(plan.recall_draws + plan.precision_draws for plan in self.plans)
+            learned = asked >= LEARN * certifying
+            enough = learned and len(band) <= LAST_BAND * asked and self.drawn_uniform >= 0.9 * wanted
+            if labelled >= TRAINED or enough:
                 return
             yield from self._ask_uniform(wanted)
+            band = band if learned else self._doubtful()
             band = band[self.answers[self.sample[band]] == SKIPPED]
             size = self._round_size(len(band), asked, int(self.asked.sum()) - asked)
             yield from self._ask(self.sample[band[:size]], "active")
@@ -252,8 +258,14 @@ class _Run:
             places = self._open(g)
             low, high = round(plan.reject / self.scale), round(plan.accept / self.scale)
             bands.append(places[low : max(len(places) - high, low)])
-        band = np.concatenate(bands)
-        return np.asarray(band[np.argsort(np.abs(self.scores[band]), kind="stable")])
+        return self._by_doubt(np.concatenate(bands))
+
+    def _doubtful(self) -> NDArray[np.int64]:
+        """Places in the sample, not asked yet, the most doubtful first."""
+        return self._by_doubt(np.concatenate([self._open(g) for g in range(self.groups)]))
+
+    def _by_doubt(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.asarray(places[np.argsort(np.abs(self.scores[places]), kind="stable")])
 
     def _progress(self) -> dict[str, Any]:
         values = {
