@@ -52,7 +52,7 @@ def demo(world: str, lang: str, rows: int, seed: int, recall: float, precision: 
     show.rows(labelled.head(show.SHOWN_ROWS).select(["id", "topic", "text"]), len(labelled))
     click.echo(show.report_text(kept.report))
     click.echo(show.report_text(labelled.report))
-    _compare(kept, table, asked, rows, out)
+    _compare(kept, table, asked, lang, out)
     click.echo(
         "\nThe model was simulated. With a real one: "
         f"rowsight filter {path} '{asked.filter.prompt}' --model NAME --base-url URL (the key from $OPENAI_API_KEY)"
@@ -86,18 +86,18 @@ def _run(
     return kept, labelled
 
 
-def _compare(kept: Result, table: Any, asked: WorldQuestions, rows: int, out: Path) -> None:
+def _compare(kept: Result, table: Any, asked: WorldQuestions, lang: str, out: Path) -> None:
     """Print promised against true, the calls saved, and the picture of the run."""
     from rowsight.surfaces import picture  # noqa: PLC0415 - commands load what they use
 
     certificate = kept.certificate
     assert certificate is not None
     answers = kept.to_arrow().column("keep").to_pylist()
-    click.echo(f"\n{certificate.statement}")
+    click.echo(f"\n{certificate.body['statement'][lang]}")
     for name, column in (("the model's answers", asked.filter.model), ("the world's truth", asked.filter.truth)):
         real = _figures(answers, table.column(column).to_pylist())
         click.echo(f"  against {name}: precision {real[0]:.3f}, recall {real[1]:.3f}")
-    calls = kept.report.calls
+    calls, rows = kept.report.calls, kept.report.total("rows")
     click.echo(f"  calls: {calls:,} for {rows:,} rows, {1 - calls / rows:.0%} saved")
     certificate.save(out / "certificate.json")
     histogram = (kept.report.asks[0].cascade or {}).get("histogram")
