@@ -164,7 +164,7 @@ class Writer:
         where, limit, ordered, tail = self.where(c), None, False, ""
         if self.draw.random() < 0.5:
             ordered = True
-            tail = f" ORDER BY {self.draw.choice(['', self.item(c) + ' DESC, ', 'c0, '])}{keys}"
+            tail = f" ORDER BY {self.draw.choice(['', '(' + self.item(c) + ') DESC, ', 'c0, '])}{keys}"
         body = f"SELECT {keys}, {', '.join(items)} FROM {source}{where}"
         if self.draw.random() < 0.3:
             body += (

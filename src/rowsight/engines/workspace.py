@@ -39,7 +39,6 @@ class Workspace:
                 self.name(name, source)
             if locked:
                 self._lock([p for s in sources.values() if isinstance(s, Files) for p in s.paths])
-            self._connection.execute("BEGIN TRANSACTION")
         except BaseException:
             self.close()
             raise
@@ -92,6 +91,10 @@ class Workspace:
             return self._connection.sql(sql).to_arrow_table()
         except (duckdb.Error, pa.ArrowException) as error:
             raise QueryError(_first_line(error)) from error
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Let an Arrow table be read as ``name``, in place of the one before."""
+        self._connection.register(name, table)
 
     def keep(self, name: str, sql: str) -> None:
         """Keep the rows of a query as table ``name`` as long as the workspace lives."""

@@ -14,8 +14,10 @@ import pyarrow as pa
 from rowsight.engines.sources import Source, arrow_table_to
 from rowsight.engines.workspace import QueryError, Workspace
 from rowsight.engines.writers import OutputFile
+from rowsight.execution.composite import Composite, Forgetful, Records
 from rowsight.execution.queries import Answers, Oracle, QueryRun, Stage
 from rowsight.execution.report import AskReport, Report
+from rowsight.guarantees.certificate import Certificate
 from rowsight.plan.sql.place import SqlError
 from rowsight.plan.sql.planner import plan
 from rowsight.plan.sql.spellings import canonical
@@ -82,17 +84,25 @@ class Tables:
 
 
 async def queried(
-    parsed: Parsed, tables: Tables, oracle: Oracle, *, model: str = "", locked: bool = True
+    parsed: Parsed,
+    tables: Tables,
+    oracle: Oracle,
+    *,
+    model: str = "",
+    locked: bool = True,
+    records: Records | None = None,
+    seed: int = 0,
 ) -> QueryResult:
     """Run a query and return its result; ``SqlError`` where it can't be run."""
     started = time.perf_counter()
     tree, calls = canonical(parsed)
     workspace = Workspace(tables.sources, tables.databases, locked=locked)
-    run = QueryRun(workspace, oracle, [Answers.of(c) for c in calls.listed])
+    answers = [Answers.of(c) for c in calls.listed]
+    run = QueryRun(workspace, oracle, answers, records=records or Forgetful(), seed=seed, model=model)
     try:
         run.open()
         if calls.listed:
-            sql = await run.follow(plan(tree, calls, workspace.aggregates()))
+            sql = await run.follow(plan(tree, calls, workspace.aggregates(), parsed.guarantee))
         else:
             sql = tree.sql("duckdb", normalize_functions=False)
         rows = workspace.table(sql)
@@ -115,6 +125,14 @@ def placed(error: QueryError, parsed: Parsed) -> SqlError:
     return SqlError(message, parsed.words[0][1] if parsed.words else None)
 
 
+def _composite_report(driver: Composite, certificate: Certificate | None) -> AskReport:
+    """Return the figures of a certified WHERE: the rows that the proxy answered; those asked count with their calls."""
+    ask = AskReport("where", " / ".join(c.template for c in driver.calls), "where")
+    ask.rows = ask.proxied = driver.rows - driver.asked_rows
+    ask.certificate, ask.cascade = certificate, {"rows": driver.rows, "asked": driver.asked_rows}
+    return ask
+
+
 def reported(run: QueryRun, model: str) -> Report:
     """Return the figures of a query: each call's distinct argument tuples by status."""
     report = Report("", model, cost=0.0)
@@ -127,6 +145,12 @@ def reported(run: QueryRun, model: str) -> Report:
         if one.call.operator == "filter":
             ask.kept = sum(t.value is True for t in told)
         report.asks.append(ask)
+    for driver, certificate in run.cascades:
+        if isinstance(driver, Composite):
+            report.asks.append(_composite_report(driver, certificate))
+        else:
+            ask = report.asks[run.answers.index(driver.answers)]
+            ask.certificate, ask.cascade = certificate, {"rows": driver.rows, "asked": driver.asked_rows}
     report.budget_spent = report.total("skipped") > 0
     lost = report.total("failed") + report.total("skipped")
     if lost:

@@ -12,8 +12,10 @@ import pyarrow as pa
 from rowsight.engines.arrow import answer_array, arrow_type
 from rowsight.engines.workspace import Workspace
 from rowsight.execution.asking import Arguments, Told
+from rowsight.execution.composite import Composite, Forgetful, OneCall, Records
+from rowsight.guarantees.certificate import Certificate
 from rowsight.operators import Question, operator
-from rowsight.plan.sql.calls import KNOWN, LOOKUP, Call
+from rowsight.plan.sql.calls import KNOWN, LOOKUP, LOST, Call
 from rowsight.plan.sql.place import SqlError
 from rowsight.plan.sql.requests import Ask, Certify, Columns, Materialize, Measure, Planning
 
@@ -65,6 +67,11 @@ class Answers:
         rows = zip(*(c.to_pylist() for c in columns), strict=True)
         return pa.array([row in self.told or None in row or not any(row) for row in rows], pa.bool_())
 
+    def lost(self, *columns: pa.Array) -> pa.Array:
+        """Return whether rows of arguments were asked about and have no answer."""
+        told = (self.told.get(row) for row in zip(*(c.to_pylist() for c in columns), strict=True))
+        return pa.array([t is not None and t.status in ("failed", "skipped") for t in told], pa.bool_())
+
     @property
     def failures(self) -> Counter[str]:
         """Tuples without an answer, by reason."""
@@ -79,6 +86,10 @@ class QueryRun:
     oracle: Oracle
     answers: list[Answers]
     stages: list[Stage] = field(default_factory=list)
+    records: Records = field(default_factory=Forgetful)
+    seed: int = 0
+    model: str = ""
+    cascades: list[tuple[Composite | OneCall, Certificate | None]] = field(default_factory=list)
 
     def open(self) -> None:
         """Let SQL look the answers up."""
@@ -86,6 +97,7 @@ class QueryRun:
             arity = one.call.columns
             self.workspace.function(f"{LOOKUP}{number}", one.lookup, arity, arrow_type(one.question.answer))
             self.workspace.function(f"{KNOWN}{number}", one.known, arity, pa.bool_())
+            self.workspace.function(f"{LOST}{number}", one.lost, arity, pa.bool_())
 
     async def follow(self, planning: Planning) -> str:
         """Do what the plan asks for; return the SQL of the result."""
@@ -106,21 +118,35 @@ class QueryRun:
                 return tuple(self.workspace.table(sql).to_pylist()[0].values())
             case Materialize(name=name, sql=sql):
                 self.workspace.keep(name, sql)
-            case Ask():
-                return await self._ask(request)
+            case Ask(number=number) if self.answers[number].call.levels:
+                one = OneCall(number, self)
+                self.cascades.append((one, await one.decide(request.sql)))
+            case Ask(number=number, why=why):
+                return await self.ask(number, distinct(request), why)
+            case Certify():
+                driver = Composite(request, self)
+                self.cascades.append((driver, await driver.decide()))
         return None
 
-    async def _ask(self, request: Ask) -> int:
-        answers = self.answers[request.number]
-        wanted = fresh = 0
-        for batch in self.workspace.table(distinct(request)).to_batches(8192):
-            rows = list(zip(*(c.to_pylist() for c in batch.columns), strict=True))
-            new = [row for row in rows if row not in answers.told and any(row)]
-            told = await self.oracle.ask(answers.question, answers.call.model, new)
-            answers.told.update(zip(new, told, strict=True))
-            wanted, fresh = wanted + len(rows), fresh + len(new)
-        self.stages.append(Stage(request.number, request.why, wanted, fresh))
+    async def ask(self, number: int, sql: str, why: str) -> int:
+        """Ask a call about the argument tuples that ``sql`` gives; return how many were not answered before."""
+        fresh = 0
+        for batch in self.workspace.table(sql).to_batches(8192):
+            fresh += await self.tell(number, list(zip(*(c.to_pylist() for c in batch.columns), strict=True)), why)
         return fresh
+
+    async def tell(self, number: int, rows: list[Arguments], why: str) -> int:
+        """Ask a call about argument tuples; return how many were not answered before."""
+        answers = self.answers[number]
+        new = [row for row in rows if row not in answers.told and any(row)]
+        told = await self.oracle.ask(answers.question, answers.call.model, new)
+        answers.told.update(zip(new, told, strict=True))
+        last = self.stages[-1] if self.stages else None
+        if last is None or (last.number, last.why) != (number, why):
+            self.stages.append(Stage(number, why, 0, 0))
+        self.stages[-1].wanted += len(rows)
+        self.stages[-1].asked += len(new)
+        return len(new)
 
 
 def distinct(request: Ask) -> str:

@@ -12,6 +12,7 @@ from rowsight.plan.sql.place import Place, SqlError
 
 LOOKUP = "__ai_"
 KNOWN = "__known_"
+LOST = "__lost_"
 
 
 @dataclass(frozen=True)

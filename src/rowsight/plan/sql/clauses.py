@@ -102,7 +102,8 @@ def _inline(node: exp.Expr, aliases: dict[str, exp.Expr], taken: set[str]) -> No
         if not isinstance(column, exp.Column) or column.table or column.name.lower() in taken:
             continue
         meant = aliases.get(column.name.lower())
-        if meant is not None and column.parent is not None:
+        item = isinstance(column.parent, (exp.Group, exp.Ordered))
+        if meant is not None and column.parent is not None and not (item and isinstance(meant, exp.Literal)):
             column.replace(exp.Paren(this=meant.copy()))
 
 
@@ -122,7 +123,8 @@ def _ordinal(node: exp.Expr, select: exp.Select) -> None:
     if isinstance(node, exp.Literal) and not node.is_string and node.this.isdigit():
         place = int(node.this)
         stars = any(isinstance(_bare(e), exp.Columns) or e.is_star for e in select.expressions)
-        if 1 <= place <= len(select.expressions) and not stars:
+        meant = select.expressions[place - 1] if 1 <= place <= len(select.expressions) else None
+        if meant is not None and not stars and not isinstance(_bare(meant), exp.Literal):
             node.replace(_bare(select.expressions[place - 1]).copy())
 
 
@@ -171,6 +173,27 @@ def is_aggregate(node: exp.Expr, aggregates: frozenset[str]) -> bool:
     while isinstance(around, _WRAPPERS):
         around = around.parent
     return not isinstance(around, exp.Window)
+
+
+def certifiable(tree: exp.Query) -> exp.Select:
+    """Return the SELECT whose WHERE a guarantee speaks of; ``SqlError`` where the result can't carry it.
+
+    Counts and averages over certified rows would need intervals of their own, a LIMIT has no population.
+    """
+    if not isinstance(tree, exp.Select):
+        raise SqlError("WITH GUARANTEE stands behind one SELECT ... WHERE; put the set operation around it, without")
+    for name in ("group", "having", "qualify", "distinct", "limit", "offset"):
+        if tree.args.get(name):
+            what = name.upper().replace("GROUP", "GROUP BY")
+            raise SqlError(
+                f"{what} over certified rows is not certified; leave WITH GUARANTEE out, or select the rows with it first "
+                "and count in a second query, knowing that the count is not certified"
+            )
+    if any(isinstance(n, (exp.AggFunc, exp.Window)) for item in tree.expressions for n in own(item)):
+        raise SqlError(
+            "an aggregate over certified rows is not certified; leave WITH GUARANTEE out for an exact one, which asks every row"
+        )
+    return tree
 
 
 def forbidden(select: exp.Select) -> None:

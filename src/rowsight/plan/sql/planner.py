@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from rowsight.plan.sql import order
+from rowsight.plan.sql import composite, order
 from rowsight.plan.sql.calls import Calls, number_of
 from rowsight.plan.sql.clauses import (
+    certifiable,
     forbidden,
     is_aggregate,
     joined,
@@ -25,6 +26,7 @@ from rowsight.plan.sql.clauses import (
     within,
 )
 from rowsight.plan.sql.guards import decided, guard, true
+from rowsight.plan.sql.place import SqlError
 from rowsight.plan.sql.requests import Ask, Columns, Giving, Materialize, Measure, Planning, Steps
 from rowsight.plan.sql.source import Scope, Source, rendered, scoped
 from rowsight.plan.sql.walk import conjunction, conjuncts, has_lookup, lookups, nested, own
@@ -32,9 +34,11 @@ from rowsight.plan.sql.walk import conjunction, conjuncts, has_lookup, lookups, 
 _SLICE = 4096
 
 
-def plan(tree: exp.Query, calls: Calls, aggregates: frozenset[str]) -> Planning:
+def plan(tree: exp.Query, calls: Calls, aggregates: frozenset[str], levels: dict[str, float] | None = None) -> Planning:
     """Yield what must be asked, and return the SQL of the result. ``tree`` is changed in place."""
     planner = _Planner(calls, aggregates)
+    if levels is not None:
+        planner.levels[id(certifiable(tree))] = levels
     yield from planner.query(tree, ())
     planner.nothing_left(tree)
     return rendered(tree)
@@ -46,6 +50,8 @@ class _Planner:
     aggregates: frozenset[str]
     handled: set[int] = field(default_factory=set)
     kept: int = 0
+    levels: dict[int, dict[str, float]] = field(default_factory=dict)
+    """The guarantee demanded of a SELECT, by its identity."""
 
     def query(self, query: exp.Query, scope: Scope) -> Steps:
         """Plan a query and those in it."""
@@ -127,9 +133,8 @@ class _Block:
         self._deterministic()
         columns = yield Columns(scoped(self._source.query([exp.Star()]), self._outer))
         spelled_out(self.select, columns or ())
-        where = self._clause("where")
-        yield from self._where(where)
-        self._source = replace(self._source, where=tuple(conjuncts(where)))
+        yield from self._where(self._clause("where"))
+        self._source = replace(self._source, where=tuple(conjuncts(self._clause("where"))))
         if self.select.args.get("group"):
             for item in self.select.args["group"].expressions:
                 yield from self._items(item, "GROUP BY", {"clause", "window"})
@@ -166,18 +171,41 @@ class _Block:
         plain = [p for p in parts if not lookups(p)]
         asked = [p for p in parts if lookups(p)]
         source = self._source.also(*plain)
+        if (levels := self._planner.levels.get(id(self.select))) is not None:
+            yield from self._certified(source, asked, levels)
+            return
         most = self._most()
         if most is not None:
             yield from self._until_full(source, asked, most)
             return
-        for part in (yield from order.ordered(asked, source, self._planner.calls)):
+        if not any(self._leveled(part) for part in asked):
+            asked = yield from order.ordered(asked, source, self._planner.calls)
+        for part in asked:
             yield from self._calls(part, source, "WHERE", truth=True)
             source = source.also(part)
+
+    def _certified(self, source: Source, asked: list[exp.Expr], levels: dict[str, float]) -> Steps:
+        if not asked:
+            raise SqlError("WITH GUARANTEE needs an AI condition in WHERE; there is none, so the result is exact")
+        if any(self._leveled(part) for part in asked):
+            raise SqlError("a call has a guarantee of its own and the query has one, too; leave one of them out")
+        request, found = composite.certified(source, asked, self._planner.kept, levels)
+        self._planner.kept += 1
+        yield request
+        self.select.set("where", exp.Where(this=conjunction([*source.where, found])))
+
+    def _leveled(self, node: exp.Expr) -> bool:
+        """Say whether a call of ``node`` has a guarantee of its own: it wants all its rows at once."""
+        return any(self._planner.calls.listed[number_of(c) or 0].levels for c in lookups(node))
 
     def _most(self) -> int | None:
         """Return how many rows a LIMIT without an order wants, where no clause looks at more rows than it gives."""
         limit, offset = self.select.args.get("limit"), self.select.args.get("offset")
-        if limit is None or any(self.select.args.get(n) for n in ("order", "distinct", "group", "having", "qualify")):
+        if (
+            limit is None
+            or self._leveled(self.select)
+            or any(self.select.args.get(n) for n in ("order", "distinct", "group", "having", "qualify"))
+        ):
             return None
         numbers = [n.expression for n in (limit, offset) if n is not None]
         if not all(isinstance(n, exp.Literal) and n.this.isdigit() for n in numbers):
@@ -287,7 +315,7 @@ class _Block:
                 yield from self._one(call, source, guard(call, part, truth=truth), why)
 
     def _one(self, call: exp.Expr, source: Source, needed: list[exp.Expr], why: str) -> Steps:
-        if not self._is_group(call):
+        if not (source.grouped and self._is_group(call)):
             sql = source.arguments(call, needed)
             if source.grouped and (yield Columns(sql)) is None:
                 sql = replace(source, grouped=False, having=(), qualify=(), rank=None, limit=None).arguments(call, [])

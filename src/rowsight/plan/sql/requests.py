@@ -52,15 +52,19 @@ class Materialize:
 
 @dataclass(frozen=True, slots=True)
 class Certify:
-    """Decide the rows of ``population`` under a guarantee, and keep the numbers of those that stay under ``name``.
+    """Decide rows under a guarantee, and let ``name`` say in SQL which stay, by the texts of their parts.
 
-    ``population`` is a table with the row's number in column ``__row``; ``asks`` are the calls of the predicate in the
-    order in which they decide a row: (call, SQL of the arguments with ``__row`` first); ``outcome`` is the SQL of the
-    numbers of the rows for which the predicate holds, of those rows that ``{rows}`` names.
+    ``population``: the rows, numbered in ``__row``, with their parts ``p0``, ``p1``, ... (``width`` of them), to be kept
+    as ``table``. ``texts``: the parts that are arguments of calls. ``asks``: for each call, in the order in which calls
+    decide a row, the SQL of its distinct arguments on the rows listed in table ``__wanted`` (column ``__row``).
+    ``outcome``: SQL of ``__row``, ``holds``, ``decided``, ``lost`` for all rows. ``levels``: what is demanded.
     """
 
     name: str
+    table: str
     population: str
+    width: int
+    texts: tuple[int, ...]
     asks: tuple[tuple[int, str], ...]
     outcome: str
     levels: tuple[tuple[str, float], ...]

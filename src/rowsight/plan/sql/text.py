@@ -38,7 +38,7 @@ NAMES = (
     "ai.generate_double",
 )
 _ROOTS = ("labels", "categories", "response", "result", "full_response", "status", "error", "value")
-_RESERVED = ("__site_", "__ai_", "__known_", "__source_", "__kept", "__row")
+_RESERVED = ("__site_", "__ai_", "__known_", "__source_", "__kept", "__row", "__lost_", "__population_", "__wanted")
 _STARTS = (TokenType.SELECT, TokenType.WITH, TokenType.FROM, TokenType.VALUES, TokenType.L_PAREN)
 _OPENING = (TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE)
 _CLOSING = (TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE)

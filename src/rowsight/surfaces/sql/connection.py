@@ -107,7 +107,9 @@ class Connection:
         run = options_of(model, given)
         spec = {"command": "sql", "query": parsed.text}
         async with Roads(run, self._session.state_directory, self._session.environment, spec) as roads:
-            result = await queried(parsed, tables, roads, model=model, locked=not self._allow)
+            records = await roads.gateway(None) if parsed.guarantee or "=>" in parsed.text else None
+            locked = not self._allow
+            result = await queried(parsed, tables, roads, model=model, locked=locked, records=records, seed=run.seed)
             await roads.finish(result.report)
         return result
 

@@ -1,0 +1,338 @@
+"""Guarantees of a query: a whole WHERE as one predicate, or one call. Cascades are driven with SQL over what rows are made of."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from rowsight.core.identity import digest
+from rowsight.execution.asking import Arguments, Told
+from rowsight.execution.cascade import cascade_for
+from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
+from rowsight.guarantees.certificate import Certificate, array_digest, seal
+from rowsight.operators import operator
+from rowsight.plan.guarantee import Guarantee, demanded
+from rowsight.plan.schema import Label, Number
+from rowsight.plan.sql.calls import Call
+from rowsight.plan.sql.requests import Certify
+from rowsight.proxies.features import SEPARATOR, Featurizer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rowsight.execution.queries import Answers, QueryRun
+    from rowsight.proxies.features import Matrix
+
+_SLICE = 4096
+_FITTED_ON = 20_000
+
+
+class Records(Protocol):
+    """Where attempts at a certificate are counted and what they froze is kept."""
+
+    async def keep(self, name: str, value: dict[str, Any]) -> None:
+        """Keep a value under a name, durably."""
+
+    async def kept(self, subject: bytes, name: str) -> dict[str, Any] | None:
+        """Return the value that an attempt at ``subject`` kept under a name."""
+
+    async def next_attempt(self, subject: bytes) -> int:
+        """Count an attempt at a certificate for ``subject`` and return which it is."""
+
+    async def put_certificate(self, subject: bytes, certificate: dict[str, Any]) -> None:
+        """Keep the certificate that an attempt ended with."""
+
+
+@dataclass
+class Forgetful:
+    """Records that last as long as the query: for oracles without a ledger."""
+
+    values: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    async def keep(self, name: str, value: dict[str, Any]) -> None:
+        """Keep a value."""
+        self.values[name] = value
+
+    async def kept(self, subject: bytes, name: str) -> dict[str, Any] | None:
+        """Return a value."""
+        del subject
+        return self.values.get(name)
+
+    async def next_attempt(self, subject: bytes) -> int:
+        """Return that this is the first."""
+        del subject
+        return 1
+
+    async def put_certificate(self, subject: bytes, certificate: dict[str, Any]) -> None:
+        """Keep a certificate."""
+        self.values[subject.hex()] = certificate
+
+
+@dataclass
+class Texts:
+    """The cascade's view of the population: words and characters of what the calls are asked about."""
+
+    texts: list[str]
+    seed: int
+
+    def __post_init__(self) -> None:
+        rng = np.random.default_rng([self.seed, 1])
+        sample = np.sort(rng.choice(self.count, min(self.count, _FITTED_ON), replace=False))
+        self._words = Featurizer.fit([self.texts[i] for i in sample.tolist()])
+
+    @property
+    def count(self) -> int:
+        """Rows in the population."""
+        return len(self.texts)
+
+    def features(self, rows: NDArray[np.int64]) -> Matrix:
+        """Features of the given rows, in the given order."""
+        return self._words.transform([self.texts[i] for i in rows.tolist()])
+
+    def chunks(self) -> Iterator[tuple[int, Matrix]]:
+        """Features of all rows in order, in pieces that fit in memory."""
+        for start in range(0, self.count, 16_384):
+            rows = np.arange(start, min(start + 16_384, self.count))
+            yield start, self.features(rows)
+
+
+class Cascaded(ABC):
+    """Drives a cascade over rows of texts: asks for it, keeps what it freezes, seals its certificate."""
+
+    classes: int | None = 2
+
+    def __init__(self, run: QueryRun, guarantee: Guarantee) -> None:
+        self.run, self.guarantee = run, guarantee
+        self.rows = self.asked_rows = 0
+
+    @property
+    @abstractmethod
+    def calls(self) -> list[Call]:
+        """The calls that decide a row."""
+
+    @abstractmethod
+    async def codes(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Ask about rows; return their answers as the cascade codes them."""
+
+    async def decision(self, texts: list[str], table: str) -> tuple[Decision, Certificate | None]:
+        """Run the cascade over rows with these texts to its end; ``table`` is the digest of all that rows are made of."""
+        subject = self._subject(table)
+        cascade = cascade_for(
+            Texts(texts, self.run.seed),
+            self.guarantee,
+            classes=self.classes,
+            seed=self.run.seed,
+            known=None,
+            groups=None,
+            attempt=await self._attempt(subject),
+        )
+        reply: NDArray[Any] | None = None
+        while True:
+            try:
+                request = cascade.send(reply)
+            except StopIteration as done:
+                decision: Decision = done.value
+                self.rows, self.asked_rows = len(texts), int(decision.asked.sum())
+                return decision, await self._certificate(decision, table, subject)
+            reply = await self._reply(request, subject)
+
+    async def _reply(self, request: Ask | Freeze | Note, subject: bytes) -> NDArray[Any] | None:
+        match request:
+            case Ask(rows=rows):
+                slices = [await self.codes(rows[i : i + _SLICE]) for i in range(0, len(rows), _SLICE)]
+                empty = np.empty(0, np.float64 if self.classes is None else np.int64)
+                return np.concatenate(slices) if slices else empty
+            case Freeze(record=frozen):
+                await self.run.records.keep(f"frozen:{subject.hex()}", frozen)
+            case Note():
+                pass
+        return None
+
+    async def _attempt(self, subject: bytes) -> int:
+        records = self.run.records
+        name = f"attempt:{subject.hex()}:{digest([self.guarantee, self.run.seed])}"
+        kept = await records.kept(subject, name)
+        if kept is None:
+            kept = {"number": await records.next_attempt(subject)}
+            await records.keep(name, kept)
+        number: int = kept["number"]
+        return number
+
+    def _subject(self, table: str) -> bytes:
+        """Name the rows, the questions and the model: attempts at them are counted together."""
+        asked = [[c.operator, c.template, c.parameters, c.model] for c in self.calls]
+        return hashlib.sha256(f"{table}{digest([asked, self.run.model])}".encode()).digest()
+
+    async def _certificate(self, decision: Decision, table: str, subject: bytes) -> Certificate | None:
+        if not decision.certificate:
+            return None
+        body = {k: v for k, v in decision.certificate.items() if k not in ("format", "not_covered", "digest")}
+        told = (t for a in self.run.answers if a.call in self.calls for t in a.told.values())
+        body["oracle"] = sorted({t.oracle for t in told if t.oracle is not None})
+        body["table"] = {
+            "digest": table,
+            "columns": [],
+            "question": " / ".join(c.template for c in self.calls),
+            "operator": self.calls[0].operator if len(self.calls) == 1 else "where",
+            "answers": None if self.classes is None else list(range(self.classes)),
+            "groups": [],
+            "positions": array_digest(np.arange(self.rows)),
+        }
+        models = {c.model for c in self.calls}
+        if len(body["oracle"]) > len(models):
+            names = ", ".join(body["oracle"])
+            body |= {"certified": False, "statement": {"en": f"Void: the model changed while it was asked ({names})."}}
+        sealed = seal(body)
+        await self.run.records.put_certificate(subject, sealed)
+        return Certificate(sealed, decision.answers)
+
+
+class Composite(Cascaded):
+    """A WHERE as one predicate. A row is asked until it is decided: call after call, on the rows that need it."""
+
+    def __init__(self, request: Certify, run: QueryRun) -> None:
+        super().__init__(run, Guarantee(**dict(request.levels)))
+        self.request = request
+        self.numbers: NDArray[np.int64] = np.empty(0, np.int64)
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls of the predicate."""
+        return [self.run.answers[number].call for number, _ in self.request.asks]
+
+    async def decide(self) -> Certificate | None:
+        """Decide every row, let SQL know which stay, and return the certificate (``None`` without rows to decide)."""
+        parts, free = self._population()
+        self.numbers = free.numbers
+        decision, certificate = None, None
+        if len(self.numbers):
+            decision, certificate = await self.decision(self._texts(parts), texts_digest(parts))
+        self._let_sql_know(parts, free, decision)
+        return certificate
+
+    def _population(self) -> tuple[pa.Table, Free]:
+        workspace, table = self.run.workspace, self.request.table
+        workspace.keep(table, self.request.population)
+        texts = ", ".join(f"CAST(p{i} AS VARCHAR) AS p{i}" for i in range(self.request.width))
+        parts = workspace.table(f"SELECT {texts} FROM {table} ORDER BY __row")  # noqa: S608 - names of ours
+        outcome = workspace.table(f"SELECT * FROM ({self.request.outcome}) AS o ORDER BY __row")  # noqa: S608
+        known = np.array(outcome.column("decided").to_pylist(), dtype=bool)
+        holds = np.array(outcome.column("holds").to_pylist(), dtype=bool)
+        return parts, Free(np.flatnonzero(~known), np.flatnonzero(known & holds))
+
+    async def codes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ask about rows of the population until each is decided; return 1 where the predicate holds, else 0."""
+        workspace = self.run.workspace
+        wanted = self.numbers[rows]
+        workspace.register("__wanted", pa.table({"__row": pa.array(np.unique(wanted), pa.int64())}))
+        skipped = False
+        for number, sql in self.request.asks:
+            await self.run.ask(number, sql, "WHERE under guarantee")
+            skipped |= any(t.status == "skipped" for t in self.run.answers[number].told.values())
+        outcome = workspace.table(
+            f"SELECT __row, holds, lost FROM ({self.request.outcome}) AS o SEMI JOIN __wanted USING (__row)"  # noqa: S608
+        )
+        missing = SKIPPED if skipped else UNANSWERED
+        codes = {
+            row: missing if lost else int(holds)
+            for row, holds, lost in zip(*(c.to_pylist() for c in outcome.columns), strict=True)
+        }
+        return np.array([codes[row] for row in wanted.tolist()], np.int64)
+
+    def _let_sql_know(self, parts: pa.Table, free: Free, decision: Decision | None) -> None:
+        rows = list(zip(*(c.to_pylist() for c in parts.columns), strict=True))
+        kept = {rows[i] for i in free.holding.tolist()}
+        if decision is not None:
+            answers, asked = np.asarray(decision.answers), decision.asked
+            told = {rows[self.numbers[i]]: answers[i] == 1 for i in np.flatnonzero(asked).tolist()}
+            proxied = {rows[self.numbers[i]] for i in np.flatnonzero(~asked & (answers == 1)).tolist()}
+            kept |= {row for row, yes in told.items() if yes} | (proxied - set(told))
+
+        def stays(*columns: pa.Array) -> pa.Array:
+            return pa.array([row in kept for row in zip(*(c.to_pylist() for c in columns), strict=True)], pa.bool_())
+
+        self.run.workspace.function(self.request.name, stays, self.request.width, pa.bool_())
+
+    def _texts(self, parts: pa.Table) -> list[str]:
+        """Return what the proxy reads of each row: the arguments, and the other parts as words."""
+        wanted = pa.array(self.numbers)
+        columns = [parts.column(i).take(wanted).to_pylist() for i in self.request.texts]
+        others = [i for i in range(self.request.width) if i not in self.request.texts]
+        columns += [[f"part{i}{v}" for v in parts.column(i).take(wanted).to_pylist()] for i in others]
+        return [SEPARATOR.join(t or "" for t in row) for row in zip(*columns, strict=True)]
+
+
+class OneCall(Cascaded):
+    """One call under a guarantee of its own, over the rows that its stage sees. It speaks of these rows only."""
+
+    def __init__(self, number: int, run: QueryRun) -> None:
+        self.answers: Answers = run.answers[number]
+        levels = dict.fromkeys(("accuracy", "precision", "recall", "confidence", "within"))
+        declared = operator(self.answers.call.operator)
+        demand: dict[str, Any] = {**levels, **dict(self.answers.call.levels)}
+        guarantee = demanded(**demand, by=None, offered=declared.metrics, operator=declared.name)
+        assert guarantee is not None
+        super().__init__(run, guarantee)
+        self._number = number
+        kind = self.answers.question.answer
+        self.labels: tuple[Any, ...] = kind.labels if isinstance(kind, Label) else (False, True)
+        self.classes = None if isinstance(kind, Number) else len(self.labels)
+        self.tuples: list[Arguments] = []
+
+    @property
+    def calls(self) -> list[Call]:
+        """The call."""
+        return [self.answers.call]
+
+    async def decide(self, sql: str) -> Certificate | None:
+        """Answer the call on the rows of ``sql``, few of them by asking."""
+        rows = self.run.workspace.table(f"SELECT * FROM ({sql}) AS rows ORDER BY ALL")  # noqa: S608 - a checked tree
+        told = self.answers.told
+        every = zip(*(c.to_pylist() for c in rows.columns), strict=True)
+        self.tuples = [row for row in every if any(row) and row not in told]
+        if not self.tuples:
+            return None
+        texts = [SEPARATOR.join(t or "" for t in row) for row in self.tuples]
+        decision, certificate = await self.decision(texts, texts_digest(rows))
+        for place in np.flatnonzero(~decision.asked).tolist():
+            code = decision.answers[place]
+            value = float(code) if self.classes is None else self.labels[int(code)]
+            told.setdefault(self.tuples[place], Told(value, "proxied"))
+        return certificate
+
+    async def codes(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Ask about rows; return the codes of their labels, or their numbers."""
+        wanted = [self.tuples[row] for row in rows.tolist()]
+        await self.run.tell(self._number, list(dict.fromkeys(wanted)), "under its guarantee")
+        codes = [self._code(self.answers.told[row]) for row in wanted]
+        return np.array(codes, np.float64 if self.classes is None else np.int64)
+
+    def _code(self, told: Told) -> float | int:
+        if told.status == "asked":
+            return float(told.value) if self.classes is None else self.labels.index(told.value)
+        if self.classes is None:
+            return -np.inf if told.status == "skipped" else np.nan
+        return SKIPPED if told.status == "skipped" else UNANSWERED
+
+
+def texts_digest(table: pa.Table) -> str:
+    """Digest a table of texts, its rows in order."""
+    hashed = hashlib.sha256()
+    for column in table.columns:
+        for text in column.to_pylist():
+            hashed.update(b"\x00" if text is None else f"{len(text)}:{text}".encode("utf-8", "surrogatepass"))
+    return hashed.hexdigest()
+
+
+@dataclass
+class Free:
+    """Rows of the population that need no call (``holding``: those of them that stay), and the ``numbers`` of the others."""
+
+    numbers: NDArray[np.int64]
+    holding: NDArray[np.int64]
