@@ -11,6 +11,7 @@ import pytest
 from rowsight.core.errors import InputError
 from rowsight.execution.cascade.accuracy import accuracy_cascade
 from rowsight.execution.cascade.protocol import Ask
+from rowsight.execution.cascade.zones import zones_cascade
 from rowsight.guarantees import verifier
 from rowsight.guarantees.certificate import Certificate, canonical
 from rowsight.plan.guarantee import Guarantee
@@ -165,7 +166,8 @@ def test_words_in_two_languages(made):
 
 
 def test_no_text_is_in_it(made):
-    assert set(body_of(made)["proof"]["pools"][0]) == {"name", "codes", "size", "rows", "answers", "proxies"}
+    pool = body_of(made)["proof"]["pools"][0]
+    assert set(pool) == {"name", "codes", "size", "key", "proxies_sha256", "rows", "answers", "proxies"}
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": "other"}'])
@@ -180,3 +182,27 @@ def test_what_is_no_certificate_is_refused(tmp_path, text):
 def test_a_loaded_certificate_needs_the_answers(made):
     with pytest.raises(InputError, match="pass them"):
         Certificate(body_of(made)).verify(made[1])
+
+
+@pytest.mark.parametrize("demand", [{"precision": 0.9, "recall": 0.9}, {"recall": 0.9}, {"precision": 0.9}])
+def test_zones_replay_and_hold(demand):
+    table = Line(3000)
+    table.labels = np.maximum(table.labels, 0)
+    cascade = zones_cascade(table, Guarantee(**demand), seed=1, known=None, groups=None, attempt=1)
+    reply = None
+    while True:
+        try:
+            request = cascade.send(reply)
+        except StopIteration as done:
+            decision = done.value
+            break
+        reply = table.labels[request.rows] if isinstance(request, Ask) else None
+    body = json.loads(json.dumps(decision.certificate))
+    assert verifier.verify(body) == body["statement"]["en"]
+    figures = Certificate(body, decision.answers).verify(table.labels)
+    assert set(figures) == set(demand)
+    assert all(figures[metric] >= level for metric, level in demand.items())
+    claim = body["proof"]["claims"][0]
+    claim["upper"] -= 1
+    claim["remaining"] -= 1
+    assert refuted(resealed(body))

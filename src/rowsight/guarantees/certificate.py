@@ -40,7 +40,17 @@ def pack(codes: NDArray[np.integer[Any]]) -> dict[str, Any]:
     """Pack one small code a row (0..65535): zlib, base64; with the digest of the unpacked little-endian bytes."""
     width = 1 if int(codes.max(initial=0)) <= np.iinfo(np.uint8).max else 2
     raw = codes.astype(f"<u{width}").tobytes()
-    return {"width": width, "data": b64encode(compress(raw, 6)).decode(), "sha256": sha256(raw).hexdigest()}
+    return {"width": width, "data": b64encode(compress(raw, 1)).decode(), "sha256": sha256(raw).hexdigest()}
+
+
+def pool_key(strata: NDArray[np.int64], pool: Mapping[str, Any], tests: Sequence[Mapping[str, Any]]) -> str:
+    """Digest all that a pool's draw must not be chosen after: its rows and their strata, its tests, the proxy's answers.
+
+    ``strata``: one code a row of the table; ``pool``: with ``codes`` and ``proxies_sha256``; ``tests``: those on the pool.
+    """
+    rows = pack(np.where(np.isin(strata, pool["codes"]), strata, 0))["sha256"]
+    plans = [{name: test[name] for name in ("codes", "size", "level", "prior")} for test in tests]
+    return sha256(canonical({"rows": rows, "tests": plans, "proxies": pool["proxies_sha256"]})).hexdigest()
 
 
 def array_digest(values: NDArray[Any]) -> str:

@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from rowsight.execution.cascade.prefix import NESTED, WEIGHTS, PrefixTrial
 from rowsight.execution.cascade.protocol import SKIPPED, Ask, Decision, Freeze, Note
-from rowsight.guarantees.certificate import array_digest, pack, plain, seal, sentences
+from rowsight.guarantees.certificate import array_digest, pack, plain, pool_key, seal, sentences
 from rowsight.guarantees.certify import allowed_errors, attempt_share, labels_needed
 from rowsight.guarantees.draw import draw_key
 from rowsight.proxies import ridge
@@ -132,7 +132,7 @@ class _Run:
             trials = self._trials(code)
             record = self._record(trials, guesses, code)
             yield Freeze(record)
-            yield from self._certify(trials, guesses, record["key"], counts)
+            yield from self._certify(trials, guesses, record["pools"], counts)
         except _Dry:
             yield Note("budget", {"asked": int(self.asked.sum()), "left": int(np.sum(~self.asked))})
         return self._decide(trials, record, counts)
@@ -300,8 +300,17 @@ class _Run:
 
     def _record(self, trials: list[PrefixTrial], guesses: NDArray[Any], code: NDArray[np.int64]) -> dict[str, Any]:
         """Everything that the proof needs from before certification; the draw's key depends on all that is frozen."""
-        strata = pack(code)
-        proxies = array_digest(guesses[code > 0])
+        pools, tests = [], []
+        for g, trial in enumerate(trials):
+            plans = trial.plan(g, _codes(g)[0])
+            pool = {
+                "name": trial.name,
+                "codes": _codes(g),
+                "size": len(trial.members),
+                "proxies_sha256": array_digest(guesses[trial.members]),
+            }
+            pools.append({**pool, "key": pool_key(code, pool, plans)})
+            tests += plans
         return {
             "metrics": [{"metric": "accuracy", "level": self.guarantee.accuracy}],
             "confidence": self.guarantee.confidence,
@@ -311,17 +320,17 @@ class _Run:
             "attempt": self.attempt,
             "share": self.share,
             "rows": self.count,
-            "strata": strata,
-            "proxies_sha256": proxies,
-            "key": f"{strata['sha256']}|{proxies}",
-            "pools": [{"name": t.name, "codes": _codes(g), "size": len(t.members)} for g, t in enumerate(trials)],
-            "tests": [test for g, t in enumerate(trials) for test in t.plan(g, _codes(g)[0])],
+            "strata": pack(code),
+            "pools": pools,
+            "tests": tests,
         }
 
-    def _certify(self, trials: list[PrefixTrial], guesses: NDArray[Any], key: str, counts: dict[str, int]) -> Steps:
+    def _certify(
+        self, trials: list[PrefixTrial], guesses: NDArray[Any], pools: list[dict[str, Any]], counts: dict[str, int]
+    ) -> Steps:
         self.guesses = guesses
-        for trial in trials:
-            trial.start(draw_key(self.seed, self.attempt, key, trial.name))
+        for trial, pool in zip(trials, pools, strict=True):
+            trial.start(draw_key(self.seed, self.attempt, pool["key"], trial.name))
         purpose = "band"
         while True:
             yield from self._ask(self._outside(trials), purpose)
@@ -372,9 +381,7 @@ class _Run:
         final = self.answers.copy()
         for g, size in enumerate(self.sizes):
             claim, inside = self._claim(g, trials[g] if trials else None)
-            claims.append(
-                {"metric": "accuracy", "group": g, "rows": size, "base": size, "budget": self.budgets[g], **claim}
-            )
+            claims.append({"metric": "accuracy", "group": g, "rows": size, "budget": self.budgets[g], **claim})
             open_rows = inside[~self.asked[inside]]
             if claim["holds"] and len(open_rows):
                 final[open_rows] = self.guesses[open_rows]
@@ -432,7 +439,7 @@ class _Run:
             "skipped": int(np.sum(~given & ~self.asked)),
             **counts,
             "proof": {
-                **{name: record.get(name) for name in ("strata", "proxies_sha256")},
+                "strata": record.get("strata"),
                 "pools": pools,
                 "tests": record.get("tests", []),
                 "claims": claims,

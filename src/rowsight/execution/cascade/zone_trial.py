@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rowsight.guarantees.certificate import pack
+from rowsight.guarantees.certificate import pool_key
 from rowsight.guarantees.certify import ErrorBound, Prior, labels_needed, scaled_prior
 from rowsight.guarantees.draw import Draw, draw_key
 
@@ -54,8 +54,8 @@ class ZoneTrial:
     def start(self, seed: int, attempt: int, count: int) -> None:
         """Fix the order of the draws by what is frozen: the seed, the attempt, the zone's rows among ``count``."""
         mask = np.zeros(count, dtype=np.int64)
-        mask[self.members] = 1
-        self.key = str(pack(mask)["sha256"])
+        mask[self.members] = self.code
+        self.key = pool_key(mask, self._pool(), [self._test()])
         self._draw = Draw(draw_key(seed, attempt, self.key, self.name), len(self.members))
 
     @property
@@ -104,12 +104,14 @@ class ZoneTrial:
 
     def frozen(self, pool: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """Describe the pool and its test before any draw."""
+        return {**self._pool(), "key": self.key}, {"pool": pool, **self._test()}
+
+    def _pool(self) -> dict[str, Any]:
+        """Describe the rows drawn from; the proxy says the same of all of them."""
+        size = len(self.members)
+        return {"name": self.name, "codes": [self.code], "size": size, "proxies_sha256": f"all {self.answer}"}
+
+    def _test(self) -> dict[str, Any]:
         prior = self.bound.prior
-        test = {
-            "pool": pool,
-            "codes": [self.code],
-            "size": len(self.members),
-            "level": self.level,
-            "prior": {"weights": prior.weights, "a": prior.a, "b": prior.b},
-        }
-        return {"name": self.name, "codes": [self.code], "size": len(self.members), "key": self.key}, test
+        mixture = {"weights": list(prior.weights), "a": list(prior.a), "b": list(prior.b)}
+        return {"codes": [self.code], "size": len(self.members), "level": self.level, "prior": mixture}
