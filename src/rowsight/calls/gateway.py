@@ -324,9 +324,10 @@ class Talk:
         if isinstance(sent, SendFailure):
             self._last = sent
         usage = None if sent is None else sent.usage
-        unsaid = sent is None or (isinstance(sent, SendFailure) and sent.status is None and not sent.unreachable)
-        if usage is None and unsaid:
+        if usage is None and _may_be_billed(sent):
             self.spent += self._worst
+            if isinstance(sent, Reply):
+                self._cost = self._tally.cost = None
             return
         usage = usage or Usage()
         self.spent += self._parts.amounts(usage)
@@ -342,6 +343,13 @@ class Talk:
 
     def _failure(self, reason: FailureReason, detail: str, endpoint: str | None) -> Failure:
         return Failure(reason, detail, time.time(), self._usage, self._cost, endpoint)
+
+
+def _may_be_billed(sent: Sent | None) -> bool:
+    """Say whether a request of unknown usage may have cost something: an answer, or none at all from a live server."""
+    if isinstance(sent, SendFailure):
+        return sent.status is None and not sent.unreachable
+    return True
 
 
 def _likely_tokens(request: Request) -> int:
