@@ -49,13 +49,17 @@ class Delivery:
 
 @dataclass
 class Tally:
-    """What the calls of this process came to; ``cost`` in US dollars, ``None`` where a price is unknown."""
+    """What the calls of this process came to; ``cost`` in US dollars, ``None`` where a price is unknown.
+
+    ``truncated`` counts distinct questions that were answered about less than the whole row.
+    """
 
     calls: int = 0
     usage: Usage = field(default_factory=Usage)
     cost: float | None = 0.0
     retries: int = 0
     repairs: int = 0
+    truncated: int = 0
 
     def add(self, usage: Usage, cost: float | None) -> None:
         """Count the usage of one request."""

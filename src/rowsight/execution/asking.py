@@ -20,6 +20,7 @@ from rowsight.engines.arrow import answer_array, as_text
 from rowsight.engines.base import text_name
 from rowsight.execution.ordered import Piece
 from rowsight.execution.report import AskReport
+from rowsight.execution.truncation import versions
 from rowsight.operators import Conjunction, Question
 from rowsight.plan.nodes import Ask
 
@@ -46,9 +47,11 @@ NULL = Told(None, "null")
 class Inquiry:
     """One question to one model: makes requests of arguments, sends them down the road, reads the answers."""
 
-    def __init__(self, question: Question, gateway: Gateway, *, max_tokens: int | None = None) -> None:
+    def __init__(
+        self, question: Question, gateway: Gateway, *, max_tokens: int | None = None, truncate: bool = False
+    ) -> None:
         self.question = question
-        self._gateway = gateway
+        self._gateway, self._truncate = gateway, truncate
         sampling = Sampling(max_tokens=max_tokens or question.max_tokens)
         self.requests = RequestTemplate(gateway.model, question.system, question.answer.schema, sampling)
         self._check = Checker(question.answer.schema, question.answer.read)
@@ -61,9 +64,29 @@ class Inquiry:
 
     async def ask(self, distinct: Sequence[Arguments]) -> list[Told]:
         """Return what each of the distinct arguments is told, in order."""
-        requests = [self.request(a) for a in distinct]
+        if self._truncate:
+            return await self._ask_cut(distinct)
+        return await self._ask([self.request(a) for a in distinct])
+
+    async def _ask(self, requests: Sequence[Request | None]) -> list[Told]:
         deliveries = iter(await self._gateway.ask_many([r for r in requests if r is not None], self._check))
         return [NULL if r is None else self._told(r, next(deliveries)) for r in requests]
+
+    async def _ask_cut(self, distinct: Sequence[Arguments]) -> list[Told]:
+        """Ask, and ask rows that are too long again with their longest value cut in half until they fit."""
+        rows = [[self.request(v) for v in versions(a)] for a in distinct]
+        known = await self._gateway.recorded([r.key for row in rows for r in row if r is not None])
+        # A version that was answered before is where the row begins: what didn't fit isn't sent again.
+        at = [next((i for i, r in enumerate(row) if r is not None and r.key in known), 0) for row in rows]
+        told = await self._ask([row[i] for row, i in zip(rows, at, strict=True)])
+        while again := [n for n, t in enumerate(told) if t.reason == "too_long" and at[n] + 1 < len(rows[n])]:
+            for n in again:
+                at[n] += 1
+            answers = await self._ask([rows[n][at[n]] for n in again])
+            for n, answer in zip(again, answers, strict=True):
+                told[n] = answer
+        self._gateway.tally.truncated += sum(i > 0 and t.status == "asked" for i, t in zip(at, told, strict=True))
+        return told
 
     @property
     def identity(self) -> str:

@@ -51,7 +51,8 @@ class Work:
 
     def inquiry(self, question: Question) -> Inquiry:
         """Return a question on the road of this run."""
-        return Inquiry(question, self.gateway, max_tokens=self.options.max_tokens)
+        options = self.options
+        return Inquiry(question, self.gateway, max_tokens=options.max_tokens, truncate=options.truncate)
 
     def decider(self, question: Question | Conjunction) -> Inquiry | AllOf:
         """Return what decides a certified question, be it made of several."""

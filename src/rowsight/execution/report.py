@@ -67,6 +67,13 @@ class Report:
         """Return a count summed over the questions of the run."""
         return sum(getattr(a, name) for a in self.asks)
 
+    def note_truncated(self, count: int) -> None:
+        """Say how many distinct rows were answered about less than the whole of their text."""
+        if count:
+            self.notes.append(
+                f"{count:,} distinct rows were longer than the model's window: cut until they fitted, then asked (truncate)"
+            )
+
     @property
     def failures(self) -> Counter[str]:
         """Failed rows by reason, over all questions."""

@@ -58,7 +58,8 @@ class Roads:
         """Return the question on its road."""
         key = (question, model or self.options.model)
         if key not in self._inquiries:
-            made = Inquiry(question, await self.gateway(model), max_tokens=self.options.max_tokens)
+            gateway, options = await self.gateway(model), self.options
+            made = Inquiry(question, gateway, max_tokens=options.max_tokens, truncate=options.truncate)
             self._inquiries[key] = made
         return self._inquiries[key]
 
@@ -73,4 +74,5 @@ class Roads:
             report.completion_tokens += tally.usage.completion_tokens
             report.cached_tokens += tally.usage.cached_tokens
             report.cost = None if report.cost is None or tally.cost is None else report.cost + tally.cost
+            report.note_truncated(tally.truncated)
             await gateway.end("budget" if report.budget_spent else "done", report.as_dict())

@@ -108,6 +108,7 @@ class Run:
         report.completion_tokens = tally.usage.completion_tokens
         report.cached_tokens = tally.usage.cached_tokens
         report.cost = tally.cost
+        report.note_truncated(tally.truncated)
         report.seconds = time.perf_counter() - started
         report.budget_spent = report.total("skipped") > 0
 
