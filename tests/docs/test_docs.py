@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import click
 import pytest
 from blocks import Block, blocks, fits, headings
 
+import rowsight
+from rowsight.execution.options import RunOptions
 from rowsight.operators import OPERATORS
 from rowsight.surfaces.cli import cli
 
@@ -135,10 +139,18 @@ def test_every_operator_stands_on_its_page():
             assert f"`{word}`" in page or f"`{word}=" in page, f"{declaration.name} {word}"
 
 
+def test_every_public_name_and_option_stands_on_the_page_of_python():
+    page = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    verbs = [name for name in vars(rowsight.Table) if not name.startswith("_") and name not in ("plan", "columns")]
+    options = [field.name for field in fields(RunOptions)]
+    for name in (*rowsight.__all__, *verbs, *options):
+        assert re.search(rf"\b{name}\b", page), name
+
+
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for page in (ROOT / "docs").glob("*.md"):
-        assert f": {page.name}\n" in navigation, page.name
+        assert f": {page.name}\n" in navigation, f"name {page.name} in mkdocs.yml"
 
 
 def test_output_is_compared_line_by_line():
