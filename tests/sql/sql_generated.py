@@ -164,7 +164,7 @@ class Writer:
         where, limit, ordered, tail = self.where(c), None, False, ""
         if self.draw.random() < 0.5:
             ordered = True
-            tail = f" ORDER BY {self.draw.choice(['', '(' + self.item(c) + ') DESC, ', 'c0, '])}{keys}"
+            tail = f" ORDER BY {self.draw.choice(['', 'coalesce(' + self.item(c) + ', NULL) DESC, ', 'c0, '])}{keys}"
         body = f"SELECT {keys}, {', '.join(items)} FROM {source}{where}"
         if self.draw.random() < 0.3:
             body += (
@@ -178,6 +178,7 @@ class Writer:
     def grouped(self):
         source, c = self.source()
         key = self.pick(lambda: self.label(c, 1), lambda: self.item(c), lambda: self.draw.choice(c.texts))
+        key = "topic" if key.isdigit() and c.keys == ["id"] else f"{c.texts[0]}" if key.isdigit() else key
         by = self.draw.choice(["1", "k", key, "ALL"])
         aggregates = [
             "count(*)",

@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from rowsight.plan.sql.calls import number_of
 from rowsight.plan.sql.place import Place, SqlError
+from rowsight.plan.sql.text import SITE, Parsed
 from rowsight.plan.sql.walk import conjunction, conjuncts, has_lookup, lookups, own
 
 _VOLATILE = ("random", "rand", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "setseed")
@@ -112,7 +113,9 @@ def _ordinals(select: exp.Select) -> None:
     if group is not None:
         if group.args.get("all"):
             group.set("all", None)
-            group.set("expressions", [_bare(e).copy() for e in select.expressions if not _aggregated(e)])
+            items = [(i, _bare(e)) for i, e in enumerate(select.expressions, 1) if not _aggregated(e)]
+            chosen = [exp.Literal.number(i) if isinstance(e, exp.Literal) else e.copy() for i, e in items]
+            group.set("expressions", chosen)
         for node in list(group.expressions):
             _ordinal(node, select)
     for item in _ordered(select):
@@ -194,6 +197,15 @@ def certifiable(tree: exp.Query) -> exp.Select:
             "an aggregate over certified rows is not certified; leave WITH GUARANTEE out for an exact one, which asks every row"
         )
     return tree
+
+
+def can_be_certified(parsed: Parsed) -> bool:
+    """Say whether a query is a SELECT with an AI condition in WHERE and nothing that a guarantee can't speak of."""
+    try:
+        where = certifiable(parsed.tree).args.get("where")
+    except SqlError:
+        return False
+    return where is not None and any(str(n.this).lower().startswith(SITE) for n in where.find_all(exp.Anonymous))
 
 
 def forbidden(select: exp.Select) -> None:

@@ -27,11 +27,13 @@ from rowsight.plan.sql.clauses import (
 )
 from rowsight.plan.sql.guards import decided, guard, true
 from rowsight.plan.sql.place import SqlError
+from rowsight.plan.sql.pushdown import pushed_down
 from rowsight.plan.sql.requests import Ask, Columns, Giving, Materialize, Measure, Planning, Steps
 from rowsight.plan.sql.source import Scope, Source, rendered, scoped
 from rowsight.plan.sql.walk import conjunction, conjuncts, has_lookup, lookups, nested, own
 
 _SLICE = 4096
+_MOMENTS = ("now", "today", "transaction_timestamp", "get_current_timestamp", "current_localtimestamp")
 
 
 def plan(tree: exp.Query, calls: Calls, aggregates: frozenset[str], levels: dict[str, float] | None = None) -> Planning:
@@ -39,9 +41,23 @@ def plan(tree: exp.Query, calls: Calls, aggregates: frozenset[str], levels: dict
     planner = _Planner(calls, aggregates)
     if levels is not None:
         planner.levels[id(certifiable(tree))] = levels
+    pushed_down(tree)
+    yield from _one_moment(tree)
     yield from planner.query(tree, ())
     planner.nothing_left(tree)
     return rendered(tree)
+
+
+def _one_moment(tree: exp.Query) -> Steps:
+    """Fix the time: stages run one after the other, and all of them mean the moment at which the query began."""
+    kinds = (exp.CurrentTimestamp, exp.CurrentDate, exp.CurrentTime, exp.Localtimestamp, exp.Localtime)
+    moments: list[exp.Expr] = list(tree.find_all(*kinds))
+    moments += [n for n in tree.find_all(exp.Anonymous) if str(n.this).lower() in _MOMENTS]
+    if moments:
+        columns = ", ".join(f"{rendered(m)} AS m{i}" for i, m in enumerate(moments))
+        yield Materialize("__kept_moment", f"SELECT {columns}")
+    for i, moment in enumerate(moments):
+        moment.replace(exp.Subquery(this=exp.select(f"m{i}").from_("__kept_moment")))
 
 
 @dataclass
@@ -201,11 +217,8 @@ class _Block:
     def _most(self) -> int | None:
         """Return how many rows a LIMIT without an order wants, where no clause looks at more rows than it gives."""
         limit, offset = self.select.args.get("limit"), self.select.args.get("offset")
-        if (
-            limit is None
-            or self._leveled(self.select)
-            or any(self.select.args.get(n) for n in ("order", "distinct", "group", "having", "qualify"))
-        ):
+        others = any(self.select.args.get(n) for n in ("order", "distinct", "group", "having", "qualify"))
+        if limit is None or others or self._leveled(self.select):
             return None
         numbers = [n.expression for n in (limit, offset) if n is not None]
         if not all(isinstance(n, exp.Literal) and n.this.isdigit() for n in numbers):

@@ -10,14 +10,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from sqlglot import exp
 
 from rowsight.core.blocking import blocking
 from rowsight.core.errors import InputError, SourceError, nearest
 from rowsight.engines.sources import Source, source_of
 from rowsight.execution.options import RunOptions
+from rowsight.plan.sql.clauses import can_be_certified
 from rowsight.plan.sql.safe import checked
 from rowsight.plan.sql.text import Parsed, parse
 from rowsight.session import Session, options_of
@@ -25,6 +29,10 @@ from rowsight.session import Session, options_of
 if TYPE_CHECKING:
     from rowsight.execution.queried import QueryResult, Tables
     from rowsight.execution.queries import Oracle
+
+LEVELS = ("precision", "recall", "accuracy", "confidence")
+CERTIFICATES = "rowsight_certificates"
+CERTIFICATE_COLUMNS = pa.schema([(n, pa.string()) for n in ("query", "question", "status", "statement", "covers")])
 
 
 def connect(
@@ -41,7 +49,8 @@ def connect(
 
     ``database`` is a DuckDB file, read only. ``tables`` maps names to whatever ``rowsight.read`` takes. A query reads
     these and the files that it names in FROM; ``allow`` lets its functions read more. ``model`` and ``options`` are those
-    of a run; ``oracle`` answers in place of a model.
+    of a run, and ``precision``, ``recall``, ``accuracy``, ``confidence``: the guarantee of every query that can carry one
+    and names none. ``oracle`` answers in place of a model.
     """
     return Connection(database, model, dict(tables or {}), options, session or Session(), oracle, allow=allow)
 
@@ -61,8 +70,12 @@ class Connection:
         allow: bool,
     ) -> None:
         self._model, self._session, self._oracle, self._allow = model, session, oracle, allow
-        self._options = dict(options)
+        given = dict(options)
+        self._levels = {name: given.pop(name) for name in LEVELS if given.get(name) is not None}
+        self._options = {name: value for name, value in given.items() if name not in LEVELS}
         _known_options(self._options)
+        self.certificates: list[dict[str, Any]] = []
+        """What ``rowsight_certificates()`` lists: the certificates of this connection's queries, the latest last."""
         self._sources: dict[str, Source] = {}
         self._databases: dict[str, Path] = {}
         self._tables: list[str] = []
@@ -86,7 +99,7 @@ class Connection:
         from rowsight.execution.explained import explained  # noqa: PLC0415 - running loads on use
         from rowsight.execution.queried import queried  # noqa: PLC0415
 
-        parsed = parse(query)
+        parsed = self._demanding(parse(query))
         tables = self._read(parsed)
         if parsed.explain == "plan":
             return await explained(parsed, tables, locked=not self._allow)
@@ -96,6 +109,7 @@ class Connection:
             result = await queried(parsed, tables, oracle, model=model or "", locked=not self._allow)
         else:
             result = await self._asked(parsed, tables, model, given)
+        self.certificates += _listed(result, parsed.text)
         return _analyzed(result) if parsed.explain else result
 
     async def _asked(self, parsed: Parsed, tables: Tables, model: str | None, given: dict[str, Any]) -> QueryResult:
@@ -122,7 +136,8 @@ class Connection:
     def _read(self, parsed: Parsed) -> Tables:
         from rowsight.execution.queried import Tables  # noqa: PLC0415 - running loads on use
 
-        named = checked(parsed, [*self._sources, *self._tables], allow=self._allow)
+        listing = _names_certificates(parsed)
+        named = checked(parsed, [*self._sources, *self._tables, *listing], allow=self._allow)
         sources = {name: self._sources[name] for name in named.tables if name in self._sources}
         for path in named.paths:
             try:
@@ -130,9 +145,17 @@ class Connection:
             except SourceError as error:
                 place = parsed.place_of(path)
                 raise SourceError(f"{place}: {error}" if place else str(error)) from error
+        if listing:
+            sources[CERTIFICATES] = source_of(pa.Table.from_pylist(self.certificates, CERTIFICATE_COLUMNS))
         if self._allow:
             sources = {**self._sources, **sources}
         return Tables(sources, self._databases)
+
+    def _demanding(self, parsed: Parsed) -> Parsed:
+        """Return the query with the connection's guarantee, where it has none of its own and can carry one."""
+        if not self._levels or parsed.guarantee is not None or not can_be_certified(parsed):
+            return parsed
+        return replace(parsed, guarantee=self._levels)
 
     def _attach(self, path: Path) -> None:
         from rowsight.engines.workspace import Workspace  # noqa: PLC0415 - only for DuckDB files
@@ -148,6 +171,30 @@ class Connection:
         finally:
             workspace.close()
         self._databases[name] = path
+
+
+def _names_certificates(parsed: Parsed) -> list[str]:
+    """Let ``rowsight_certificates()`` in FROM stand for the table of certificates; return its name where it does."""
+    found = []
+    for table in parsed.tree.find_all(exp.Table):
+        if isinstance(table.this, exp.Anonymous) and str(table.this.this).lower() == CERTIFICATES:
+            table.set("this", exp.to_identifier(CERTIFICATES))
+            found.append(CERTIFICATES)
+    return found
+
+
+def _listed(result: QueryResult, query: str) -> list[dict[str, Any]]:
+    """Return a line for each certificate of a result, and for a query that asked about every row a line that says so."""
+    lines = []
+    for ask in result.report.asks:
+        if (certificate := ask.certificate) is not None:
+            covers = "the rows that come out" if ask.operator == "where" else "the answers of this call on its rows"
+            words = (certificate.statement, covers)
+            lines.append((ask.question, "certified" if certificate.certified else "not certified", *words))
+        elif ask.operator != "where":
+            lines.append((ask.question, "asked", "every row that mattered was asked", "the answers of this call"))
+    names = CERTIFICATE_COLUMNS.names
+    return [dict(zip(names, (query, *line), strict=True)) for line in lines]
 
 
 class _NoModel:
