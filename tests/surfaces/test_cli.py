@@ -216,3 +216,14 @@ def test_the_ledger_can_be_looked_after(cli):
     assert len(lines(cli.folder / "all.jsonl")) == 53
     assert cli("ledger", "forget", "--model", "sim", server=None).code == 0
     assert cli("ledger", "stats", "--json", server=None).json["answers"] == 0
+
+
+def test_a_certificate_is_saved_and_verified(cli):
+    done = cli(*FILTER, "--recall", "0.8", "--precision", "0.8", "--certificate", "c.json", "--json")
+    assert done.code == 0, done.err
+    assert done.json["certificates"][0]["certified"] is True
+    checked = cli("verify", "c.json", "tickets.parquet", server=None)
+    assert (checked.code, "It speaks of tickets.parquet" in checked.out) == (0, True)
+    pq.write_table(pq.read_table("tickets.parquet").slice(1), "other.parquet")
+    assert cli("verify", "c.json", "other.parquet", server=None).code == 1
+    assert "nothing to save" in cli(*FILTER, "--certificate", "c.json").err

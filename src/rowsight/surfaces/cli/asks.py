@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from rowsight.core.errors import InputError
+from rowsight.core.errors import InputError, OutputError
 from rowsight.operators import OPERATORS, Declaration, Parameter
 from rowsight.surfaces.cli.options import (
     CONFIDENCE_OPTIONS,
@@ -86,12 +86,24 @@ def ask(declaration: Declaration, values: dict[str, Any], *, resuming: str | Non
         raise click.Abort
     for name in ("out", "unjudged", "provenance"):
         show.check_output(values[name])
+    _check_certificate(table, values["certificate"])
     spec = {"command": declaration.name, "values": _plain(values)}
     with progress:
         result = session.run(table.plan, options, out=values["out"], spec=spec, resuming=resuming)
     show.side_outputs(result, values)
     show.result(result, as_json=values["as_json"], out=values["out"])
     return 3 if result.report.budget_spent else 0
+
+
+def _check_certificate(table: Any, path: Path | None) -> None:
+    if path is None:
+        return
+    if table.plan.guarantee is None:
+        raise InputError("--certificate has nothing to save: ask for a guarantee, such as --recall 0.9")
+    if not path.absolute().parent.is_dir():
+        raise OutputError(
+            f"--certificate {path} can't be written: the folder {path.parent} doesn't exist; make it first"
+        )
 
 
 def _table(declaration: Declaration, values: dict[str, Any], session: Any) -> Any:
@@ -157,7 +169,7 @@ def _agreed(table: Any, values: dict[str, Any]) -> bool:
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values as JSON can keep them, paths made absolute so that ``resume`` finds them anywhere."""
-    paths = {"out", "state", "schema", "endpoints", "unjudged", "provenance"}
+    paths = {"out", "state", "schema", "endpoints", "unjudged", "provenance", "certificate"}
     plain = {k: str(Path(v).absolute()) if k in paths and v is not None else v for k, v in values.items()}
     return plain | {"table": str(Path(values["table"]).absolute())}
 

@@ -58,6 +58,7 @@ RUN_OPTIONS = (
     click.option(
         "--unjudged", type=click.Path(path_type=Path), metavar="FILE", help="Rows without an answer, in full."
     ),
+    click.option("--certificate", type=click.Path(path_type=Path), metavar="FILE", help="Save the certificate (JSON)."),
     click.option("--provenance", type=click.Path(path_type=Path), metavar="FILE", help="Where each answer comes from."),
 )
 STATE_OPTION = click.option(

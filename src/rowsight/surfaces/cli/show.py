@@ -124,7 +124,7 @@ def rows(table: Any, total: int) -> None:
 
     drawn = Table(show_lines=False, caption=f"{min(len(table), total):,} of {total:,} rows", caption_justify="left")
     for name in table.column_names:
-        drawn.add_column(name, overflow="ellipsis", no_wrap=True, max_width=48)
+        drawn.add_column(name, overflow="ellipsis", no_wrap=True, min_width=min(len(name), 8), max_width=48)
     for row in table.to_pylist():
         drawn.add_row(*(_cell(row[name]) for name in table.column_names))
     Console(file=sys.stdout).print(drawn, markup=False, highlight=False)
