@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rowsight.execution.result import Result
 
 SHOWN_ROWS = 10
+SHOWN_COLUMNS = 6
 _REDRAW_SECONDS = 0.2
 
 
@@ -104,6 +105,8 @@ def side_outputs(found: Result, values: dict[str, Any]) -> None:
         found.write_unjudged(values["unjudged"])
     if values["provenance"] is not None:
         found.write_provenance(values["provenance"])
+    if values["certificate"] is not None and found.certificate is not None:
+        found.certificate.save(values["certificate"])
 
 
 def result(found: Result, *, as_json: bool, out: Path | None) -> None:
@@ -111,7 +114,9 @@ def result(found: Result, *, as_json: bool, out: Path | None) -> None:
     if as_json:
         json_object(found.report.as_dict())
         return
-    rows(found.head(SHOWN_ROWS), len(found))
+    head = found.head(SHOWN_ROWS)
+    answers = [n for ask in found.report.asks for n in (ask.into, f"{ask.into}_status") if n in head.column_names]
+    rows(head.select([*answers, *(n for n in head.column_names if n not in answers)]), len(found))
     click.echo(report_text(found.report))
     if out is not None:
         click.echo(f"Written to {out}")
@@ -123,10 +128,11 @@ def rows(table: Any, total: int) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     drawn = Table(show_lines=False, caption=f"{min(len(table), total):,} of {total:,} rows", caption_justify="left")
-    for name in table.column_names:
-        drawn.add_column(name, overflow="ellipsis", no_wrap=True, min_width=min(len(name), 8), max_width=48)
+    names = table.column_names[:SHOWN_COLUMNS]
+    for name in names:
+        drawn.add_column(_cell(name), overflow="ellipsis", no_wrap=True, min_width=min(len(name), 8), max_width=48)
     for row in table.to_pylist():
-        drawn.add_row(*(_cell(row[name]) for name in table.column_names))
+        drawn.add_row(*(_cell(row[name]) for name in names))
     Console(file=sys.stdout).print(drawn, markup=False, highlight=False)
 
 
