@@ -32,8 +32,8 @@ def rows_of(value):
     [
         lambda: TABLE,
         lambda: TABLE.to_batches()[0],
-        lambda: TABLE.to_reader(),
-        lambda: TABLE.to_pandas(),
+        TABLE.to_reader,
+        TABLE.to_pandas,
         lambda: pl.from_arrow(TABLE),
         lambda: pl.from_arrow(TABLE).lazy(),
         lambda: duckdb.sql("SELECT * FROM (VALUES (1::BIGINT, 'x'), (2, NULL)) v(a, t)"),
@@ -83,7 +83,7 @@ def test_what_is_not_there_is_said(value, said):
 
 def test_a_misspelt_file_names_the_nearest(tmp_path):
     (tmp_path / "tickets.csv").write_text("a\n1\n")
-    with pytest.raises(SourceError, match="did you mean 'tickets.csv'"):
+    with pytest.raises(SourceError, match=r"did you mean 'tickets\.csv'"):
         source_of(tmp_path / "ticket.csv")
     with pytest.raises(SourceError, match="says no format"):
         source_of(write(tmp_path / "tickets.xyz"))

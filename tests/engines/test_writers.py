@@ -1,5 +1,6 @@
 """Output files: formats by ending, whole or not at all."""
 
+import gc
 import json
 
 import pyarrow as pa
@@ -68,3 +69,13 @@ def test_a_spool_gives_rows_by_position(tmp_path):
     assert spool.take(np.array([2, 0, 2]), ("id",)).column("id").to_pylist() == [3, 1, 3]
     assert spool.take(np.array([], dtype=np.int64), ("id",)).num_rows == 0
     assert spool.count == 3
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.csv", "a.jsonl", "a.arrow"])
+def test_a_file_that_is_given_up_leaves_nothing_and_says_nothing(tmp_path, name):
+    output = OutputFile(tmp_path / name, pa.schema({"a": pa.int64()}))
+    output.write(pa.record_batch({"a": [1, 2]}))
+    output.discard()
+    del output
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
