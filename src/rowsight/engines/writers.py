@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -59,7 +60,10 @@ class OutputFile:
 
     def discard(self) -> None:
         """Leave the place as it was."""
-        self._handle.close()
+        with suppress(OSError):
+            self._writer.close()  # while its file is open, or its end is noisy
+        with suppress(OSError):
+            self._handle.close()
         Path(self._handle.name).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rowsight.execution.result import Result
 
 SHOWN_ROWS = 10
+WIDEST_COLUMN = 48
+NARROWEST_COLUMN = 4
 SHOWN_COLUMNS = 6
 _REDRAW_SECONDS = 0.2
 
@@ -126,21 +128,31 @@ def rows(table: Any, total: int) -> None:
     """Print the first rows of a table."""
     from rich.console import Console  # noqa: PLC0415 - only where a table is drawn
     from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
+    console = Console(file=sys.stdout)
+    shown = [[_cell(row[name]) for name in table.column_names] for row in table.to_pylist()]
     drawn = Table(show_lines=False, caption=f"{min(len(table), total):,} of {total:,} rows", caption_justify="left")
-    names = table.column_names[:SHOWN_COLUMNS]
-    for name in names:
-        drawn.add_column(_cell(name), overflow="ellipsis", no_wrap=True, min_width=min(len(name), 8), max_width=48)
-    for row in table.to_pylist():
-        drawn.add_row(*(_cell(row[name]) for name in names))
-    Console(file=sys.stdout).print(drawn, markup=False, highlight=False)
+    for name, width in zip(table.column_names, _widths([table.column_names, *shown], console.width), strict=True):
+        drawn.add_column(Text(name), overflow="ellipsis", no_wrap=True, width=width)
+    for row in shown:
+        drawn.add_row(*(Text(cell) for cell in row))
+    console.print(drawn, highlight=False)
+
+
+def _widths(cells: list[list[str]], room: int) -> list[int]:
+    """Return the columns' widths in characters: what each needs, the widest narrowed until all fit into ``room``."""
+    from rich.cells import cell_len  # noqa: PLC0415 - only where a table is drawn
+
+    widths = [min(max(map(cell_len, column)), WIDEST_COLUMN) for column in zip(*cells, strict=True)]
+    spare = room - 3 * len(widths) - 1
+    while sum(widths) > spare and max(widths) > NARROWEST_COLUMN:
+        widths[widths.index(max(widths))] -= 1
+    return widths
 
 
 def _cell(value: Any) -> str:
-    from rich.markup import escape  # noqa: PLC0415 - only where a table is drawn
-
-    text = "" if value is None else str(value)
-    return escape(" ".join(text.split())[:200])
+    return "" if value is None else " ".join(str(value).split())[:200]
 
 
 def report_text(report: Report) -> str:
