@@ -12,6 +12,7 @@ from benchmarks.validity.cases import Case
 
 from rowsight.execution.cascade.accuracy import accuracy_cascade
 from rowsight.execution.cascade.protocol import Ask, Decision
+from rowsight.execution.cascade.zones import zones_cascade
 from rowsight.guarantees.certify import allowed_errors
 from rowsight.plan.guarantee import Guarantee
 
@@ -64,6 +65,25 @@ def accuracy(case: Case, seed: int, *, attempt: int = 1) -> Outcome:
     cascade = accuracy_cascade(ArrayRows(case.features), guarantee, classes=case.classes, seed=seed, attempt=attempt)
     decision = drive(cascade, case.oracle.ask)
     return Outcome(decision.answers, case.oracle.calls, decision.certificate["certified"], decision.certificate)
+
+
+def zones(case: Case, seed: int) -> Outcome:
+    """Rowsight's precision and recall cascade; the case's level is demanded of both."""
+    guarantee = Guarantee(precision=case.target, recall=case.target, confidence=1 - case.failure)
+    cascade = zones_cascade(ArrayRows(case.features), guarantee, seed=seed, known=None, groups=None, attempt=1)
+    decision = drive(cascade, case.oracle.ask)
+    return Outcome(decision.answers, case.oracle.calls, decision.certificate["certified"], decision.certificate)
+
+
+def zones_failed(case: Case, outcome: Outcome) -> bool:
+    """Whether precision or recall is below what was promised; a row without an answer may be a positive missed."""
+    truth = case.oracle.truth()
+    kept = outcome.answers == 1
+    hits = int(np.sum(kept & (truth == 1)))
+    false = int(kept.sum()) - hits > allowed_errors(case.target, int(kept.sum()))
+    positives = int(np.sum(truth == 1) + np.sum((truth < 0) & ~kept))
+    missed = positives - hits > allowed_errors(case.target, positives)
+    return outcome.promised and (false or missed)
 
 
 def resumed(case: Case, seed: int) -> Outcome:

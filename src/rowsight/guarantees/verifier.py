@@ -146,7 +146,7 @@ def budget_of(body: dict[str, Any], claim: dict[str, Any], level: float) -> int:
     group = [c for c in body["proof"]["claims"] if c["group"] == claim["group"] and c["metric"] == "precision"]
     false = sum(c["remaining"] for c in group)  # a metric that isn't demanded has an empty zone: nothing kept wrongly
     share = Fraction(repr(level))
-    return math.floor((1 - share) / share * max(int(claim["kept"]) - false, 0))
+    return int((1 - share) / share * max(int(claim["kept"]) - false, 0))
 
 
 def check_claim(body: dict[str, Any], claim: dict[str, Any], strata: list[int]) -> int:

@@ -13,14 +13,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import expit
 
+from rowsight.execution.cascade.learner import Learner
 from rowsight.execution.cascade.prefix import NESTED, WEIGHTS, PrefixTrial
 from rowsight.execution.cascade.protocol import SKIPPED, Ask, Decision, Freeze, Note
 from rowsight.guarantees.certificate import array_digest, pack, plain, pool_key, seal, sentences
 from rowsight.guarantees.certify import allowed_errors, attempt_share, labels_needed
 from rowsight.guarantees.draw import draw_key
-from rowsight.proxies import ridge
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -48,12 +47,8 @@ ACTIVE_SHARE, ACTIVE_GROWTH = 0.25, 0.2
 """An active round asks this share of the band, or this share of the labels so far, whichever is more."""
 CAUTION = 0.0
 """Standard errors by which a plan inflates the errors that it expects."""
-CHOSEN_WEIGHT = 0.2
-"""How much a row that was chosen for its doubt tells of the classes' frequencies, means and spread."""
 GRID = np.concatenate([np.linspace(0.02, 0.9, 45), np.linspace(0.91, 1.0, 19)])
 """Shares of the rows that are tried as the proxy's part."""
-LEVELS = 24
-"""Steps to which answers of a score are rounded for its proxy."""
 
 
 def accuracy_cascade(
@@ -117,9 +112,11 @@ class _Run:
         self.budgets = [allowed_errors(guarantee.accuracy, size) for size in self.sizes]
         failure = float(1 - Fraction(repr(float(guarantee.confidence))))
         self.share = attempt_share(failure, attempt)
-        self.proxy = _Proxy(classes, guarantee.within)
+        self.proxy = Learner(classes, guarantee.within)
         self.known = known
         self.history: list[dict[str, Any]] = []
+        self.scored: NDArray[Any] = np.empty(0)
+        """How likely the frozen proxy is wrong on each row."""
 
     def steps(self) -> Cascade:
         trials: list[PrefixTrial] = []
@@ -279,6 +276,7 @@ class _Run:
             for first, features in self.rows.chunks():
                 piece = slice(first, first + features.shape[0])
                 guesses[piece], risk[piece] = self.proxy.answer(features)
+        self.scored = risk
         code = np.zeros(self.count, dtype=np.int64)
         for g, cut in enumerate(self.plan if self.count else []):
             inside = np.flatnonzero((self.group == g) & ~self.asked & (risk <= cut.risk))
@@ -461,105 +459,23 @@ class _Run:
         }
 
     def _summary(self, trials: list[PrefixTrial], body: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "metric": "accuracy",
-            "rounds": self.history,
-            "population": [len(trial.members) for trial in trials],
-            "prefix": [None if t.aim is None else t.bounds[t.aim].population for t in trials],
-            **{name: body[name] for name in ("asked", "proxied", "training", "certifying", "certified", "reached")},
-        }
+        zones = []
+        for trial in trials:
+            done = int(np.sum(self.asked[trial.members]))
+            size = len(trial.members)
+            zones.append({"name": trial.name, "rows": size, "asked": done, "proxied": size - done})
+        shown = {name: body[name] for name in ("asked", "proxied", "training", "certifying", "certified", "reached")}
+        prefixes = [None if t.aim is None else t.bounds[t.aim].population for t in trials]
+        more = {"rounds": self.history, "zones": zones, "prefix": prefixes, "histogram": self._histogram()}
+        return {"metric": "accuracy", **more, **shown}
+
+    def _histogram(self) -> dict[str, list[Any]]:
+        """Count rows asked and proxied over 40 ranges of the proxy's certainty."""
+        edges = np.linspace(0, 1, 41)
+        certainty = np.clip(1 - self.scored, 0, 1) if len(self.scored) else np.zeros(self.count)
+        masks = (("asked", self.asked), ("proxied", ~self.asked))
+        return {"edges": edges.tolist(), **{n: np.histogram(certainty[m], edges)[0].tolist() for n, m in masks}}
 
 
 def _codes(group: int) -> list[int]:
     return list(range(1 + group * len(NESTED), 1 + (group + 1) * len(NESTED)))
-
-
-class _Proxy:
-    """The light model of a run: guesses and how likely each is wrong. Scores are classes of rounded values."""
-
-    def __init__(self, classes: int | None, within: float | None) -> None:
-        self.scores = classes is None
-        self.classes = classes or 0
-        self.within = within or 0.0
-        self.quality: float | None = None
-        """Share of the uniform rows that the proxy gets right without having seen them."""
-        self.guesses: NDArray[Any] = np.empty(0)
-
-    def wrong(self, answers: NDArray[Any], guesses: NDArray[Any]) -> NDArray[np.bool_]:
-        """Whether a guess differs from the oracle's answer; a row without an answer is wrong."""
-        if self.scores:
-            return np.asarray(~(np.abs(answers - guesses) <= self.within))
-        return np.asarray(answers != guesses)
-
-    def refit(
-        self, features: Any, labelled: NDArray[np.int64], answers: NDArray[Any], fair: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
-        """Fit on the labelled rows; return how likely each row's guess is wrong (labelled rows: left out)."""
-        size = len(answers)
-        if not len(labelled):
-            self.guesses, self.model = np.zeros(size, dtype=answers.dtype), None
-            return np.ones(size)
-        codes = self._encode(answers[labelled])
-        weights = np.where(fair[labelled], 1.0, CHOSEN_WEIGHT)
-        self.model = ridge.fit(features[labelled], codes, max(self.classes, 1), weights=weights)
-        chances = self.model.predict_proba(features)
-        chances[labelled] = self.model.left_out
-        self.guesses, doubt = self._choose(chances)
-        check = labelled[fair[labelled]]
-        wrong = self.wrong(answers[check], self.guesses[check])
-        self.quality = float(1 - wrong.mean()) if len(check) else None
-        self.calibration = platt(doubt[check], wrong)
-        return self._calibrated(doubt)
-
-    def answer(self, features: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        """Guess for new rows, and how likely each guess is wrong."""
-        if self.model is None:
-            return np.zeros(features.shape[0]), np.ones(features.shape[0])
-        guesses, doubt = self._choose(self.model.predict_proba(features))
-        return guesses, self._calibrated(doubt)
-
-    def _encode(self, answers: NDArray[Any]) -> NDArray[np.int64]:
-        if not self.scores:
-            return np.asarray(answers, dtype=np.int64)
-        self.values = np.unique(np.quantile(answers, np.linspace(0, 1, LEVELS), method="nearest"))
-        self.classes = len(self.values)
-        self.agreement = (np.abs(self.values[:, None] - self.values[None, :]) <= self.within).astype(float)
-        return np.asarray(np.abs(answers[:, None] - self.values).argmin(axis=1), dtype=np.int64)
-
-    def _choose(self, chances: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
-        if not self.scores:
-            best = chances.argmax(axis=1)
-            doubt = 1 - chances[np.arange(len(best)), best]
-            return best, doubt
-        right = chances @ self.agreement
-        best = right.argmax(axis=1)
-        return self.values[best], 1 - right[np.arange(len(best)), best]
-
-    def _calibrated(self, doubt: NDArray[np.float64]) -> NDArray[np.float64]:
-        shift, slope = self.calibration
-        return np.asarray(expit(shift + slope * _logit(doubt)))
-
-
-def _logit(doubt: NDArray[np.float64]) -> NDArray[np.float64]:
-    clipped = np.clip(doubt, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(clipped / (1 - clipped)))
-
-
-def platt(doubt: NDArray[np.float64], wrong: NDArray[np.bool_]) -> tuple[float, float]:
-    """Fit a monotone logistic map from stated to true doubt: (shift, slope).
-
-    Platt's smoothed targets, and a weak prior towards the identity, keep few rows from claiming certainty.
-    """
-    x = _logit(doubt)
-    bad = wrong.sum()
-    targets = np.where(wrong, (bad + 1) / (bad + 2), 1 / (len(wrong) - bad + 2))
-    shift, slope = 0.0, 1.0
-    for _ in range(25):
-        p = expit(shift + slope * x)
-        w = p * (1 - p)
-        gradient = np.array([np.sum(p - targets) + 0.1 * shift, np.sum((p - targets) * x) + 4 * (slope - 1)])
-        off = np.sum(w * x)
-        hessian = np.array([[np.sum(w) + 0.1, off], [off, np.sum(w * x * x) + 4]])
-        step = np.clip(np.linalg.solve(hessian, gradient), -2, 2)
-        shift, slope = float(shift - step[0]), float(max(slope - step[1], 0.05))
-    return shift, slope
