@@ -131,9 +131,10 @@ def rows(table: Any, total: int) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     console = Console(file=sys.stdout)
-    shown = [[_cell(row[name]) for name in table.column_names] for row in table.to_pylist()]
+    names = table.column_names[:SHOWN_COLUMNS]
+    shown = [[_cell(row[name]) for name in names] for row in table.to_pylist()]
     drawn = Table(show_lines=False, caption=f"{min(len(table), total):,} of {total:,} rows", caption_justify="left")
-    for name, width in zip(table.column_names, _widths([table.column_names, *shown], console.width), strict=True):
+    for name, width in zip(names, _widths([names, *shown], console.width), strict=True):
         drawn.add_column(Text(name), overflow="ellipsis", no_wrap=True, width=width)
     for row in shown:
         drawn.add_row(*(Text(cell) for cell in row))
