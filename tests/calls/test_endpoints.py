@@ -7,6 +7,7 @@ import pytest
 
 from rowsight.calls.endpoints import OPENAI, Catalog, Endpoint, endpoints_of, prices
 from rowsight.core.errors import InputError
+from rowsight.execution.options import RunOptions
 
 FILE = """
 [models."gpt-5-mini"]
@@ -115,3 +116,21 @@ def test_an_unknown_model_and_a_missing_file(path):
         Catalog.read(path).endpoints("gpt-5-mni")
     with pytest.raises(InputError, match="can't be read: No such file"):
         Catalog.read(path.with_name("none.toml"))
+
+
+def test_several_base_urls_are_a_pool():
+    given = RunOptions(model="m", base_url=["http://a:1/v1;weight=3", "http://b:2/v1;priority=2"])
+    first, second = endpoints_of(given, {})
+    assert (first.name, first.weight, first.priority) == ("a:1", 3.0, 1)
+    assert (second.base_url, second.weight, second.priority) == ("http://b:2/v1", 1.0, 2)
+
+
+@pytest.mark.parametrize("url", ["http://a/v1;wait=3", "http://a/v1;weight=heavy", "http://a/v1;weight"])
+def test_a_base_url_of_unknown_traits_is_refused(url):
+    with pytest.raises(InputError, match="weight"):
+        endpoints_of(RunOptions(model="m", base_url=[url]), {})
+
+
+def test_a_server_is_named_once():
+    with pytest.raises(InputError, match="given twice"):
+        endpoints_of(RunOptions(model="m", base_url=["http://a/v1", "http://a/v1"]), {})

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -110,7 +110,7 @@ class Where(Protocol):
     @property
     def model(self) -> str: ...  # noqa: D102 - as in RunOptions
     @property
-    def base_url(self) -> str | None: ...  # noqa: D102
+    def base_url(self) -> str | Sequence[str] | None: ...  # noqa: D102
     @property
     def api_key_env(self) -> str: ...  # noqa: D102
     @property
@@ -128,19 +128,41 @@ class Where(Protocol):
 
 
 def endpoints_of(options: Where, environment: Mapping[str, str]) -> tuple[Endpoint, ...]:
-    """Return the endpoints of a run: those of its file, else the one base URL (``OPENAI_BASE_URL``, else OpenAI)."""
+    """Return the endpoints of a run: those of its file, else of its base URLs (``OPENAI_BASE_URL``, else OpenAI).
+
+    Several base URLs make a pool of one model's servers; each may end in ``;weight=2;priority=1``.
+    """
     if options.endpoints is not None:
         found = Catalog.read(options.endpoints).endpoints(options.model)
         return tuple(_with_defaults(e, options) for e in found)
-    base_url = options.base_url or environment.get("OPENAI_BASE_URL") or OPENAI
-    endpoint = Endpoint(
-        name=urlsplit(base_url).netloc.rpartition("@")[2] or base_url,
-        base_url=base_url,
+    given = options.base_url or environment.get("OPENAI_BASE_URL") or OPENAI
+    urls = [given] if isinstance(given, str) else list(given)
+    named = [_with_defaults(_at(url, options), options) for url in urls]
+    for repeated in {e.name for e in named if [o.name for o in named].count(e.name) > 1}:
+        raise InputError(f"the base URL at {repeated} is given twice; name each server once")
+    return tuple(named)
+
+
+def _at(text: str, options: Where) -> Endpoint:
+    """Return the endpoint of ``URL`` or ``URL;weight=2;priority=1``."""
+    url, *traits = text.split(";")
+    values: dict[str, Any] = {}
+    for trait in traits:
+        name, equals, value = trait.partition("=")
+        if name not in ("weight", "priority") or not equals:
+            raise InputError(f"base URL {text!r}: {trait!r} is not weight=NUMBER or priority=NUMBER")
+        try:
+            values[name] = int(value) if name == "priority" else float(value)
+        except ValueError:
+            raise InputError(f"base URL {text!r}: {name} is {value!r}; give a number") from None
+    return Endpoint(
+        name=urlsplit(url).netloc.rpartition("@")[2] or url,
+        base_url=url,
         model=options.model,
         api_key_env=options.api_key_env,
         timeout=options.timeout,
+        **values,
     )
-    return (_with_defaults(endpoint, options),)
 
 
 def _with_defaults(endpoint: Endpoint, options: Where) -> Endpoint:

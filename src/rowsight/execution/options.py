@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,8 @@ from rowsight.core.errors import InputError
 class RunOptions:
     """Options of one run; the Python keywords and the CLI options are these.
 
-    model: the model's name. base_url: an OpenAI-compatible server (default ``OPENAI_BASE_URL`` or OpenAI's own).
+    model: the model's name. base_url: an OpenAI-compatible server, or several that
+    serve the model (each may end in ``;weight=2;priority=1``; default ``OPENAI_BASE_URL`` or OpenAI's own).
     api_key_env: the environment variable that holds the key. endpoints: a TOML file of endpoints, in place of base_url.
     concurrency: most calls in flight. rpm, tpm: most requests and tokens a minute. budget: ``500calls``, ``2Mtokens`` or
     ``3.50usd``. price_in, price_out: US dollars per million tokens. timeout: seconds without an answer before a call
@@ -27,7 +28,7 @@ class RunOptions:
     """
 
     model: str
-    base_url: str | None = None
+    base_url: str | Sequence[str] | None = None
     api_key_env: str = "OPENAI_API_KEY"
     endpoints: Path | None = None
     concurrency: int = 256

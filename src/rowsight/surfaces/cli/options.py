@@ -20,7 +20,11 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 MODEL_OPTIONS = (
     click.option("--model", required=True, metavar="NAME", help="The model to ask."),
     click.option(
-        "--base-url", metavar="URL", help="An OpenAI-compatible server [default: $OPENAI_BASE_URL, else OpenAI]."
+        "--base-url",
+        multiple=True,
+        metavar="URL",
+        help="An OpenAI-compatible server [default: $OPENAI_BASE_URL, else OpenAI]; repeat it, as URL;weight=2;priority=1, "
+        "for several servers of the model.",
     ),
     click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, metavar="VAR", help="Where the key is."),
     click.option("--endpoints", type=click.Path(path_type=Path), metavar="FILE", help="A TOML file of endpoints."),
