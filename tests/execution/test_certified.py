@@ -125,3 +125,16 @@ def test_saved_certificates_hold_offline(run, tmp_path, capsys):
     for name, demand in (("a", {"accuracy": 0.9}), ("p", {"precision": 0.9, "recall": 0.9})):
         run(lambda t, demand=demand: certified_filter(t, **demand)).certificate.save(tmp_path / f"{name}.json")
         assert verifier.main([str(tmp_path / f"{name}.json")]) == 0, capsys.readouterr().out
+
+
+def test_the_models_agreement_with_itself_is_measured(tmp_path):
+    truths = (Truth(ASKED.filter.truth),)
+    noisy = SimulationConfig(text="text", truths=truths, noise=0.3, noise_mode="call")
+    with SimulatedServer(noisy, TABLE.to_batches()) as model:
+        read = rowsight.read(TABLE, session=rowsight.Session(state=tmp_path)).limit(400)
+        plan = read.filter(ASKED.filter.prompt, accuracy=0.9)
+        result = plan.run("sim", base_url=model.base_url, self_agreement=100)
+    measured = result.certificate.body["self_agreement"]
+    assert 80 <= measured["rows"] <= 100
+    assert 0.35 < measured["agreed"] / measured["rows"] < 0.85
+    assert "agrees with itself" in result.explain()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,11 @@ class Inquiry:
             return await self._ask_cut(distinct)
         return await self._ask([self.request(a) for a in distinct])
 
+    async def ask_again(self, distinct: Sequence[Arguments]) -> list[Told]:
+        """Ask anew, whatever the ledger holds, and keep the second answers apart: they measure, they never serve."""
+        requests = [self.request(a) for a in distinct]
+        return await self._ask([None if r is None else replace(r, key=_second(r.key)) for r in requests])
+
     async def _ask(self, requests: Sequence[Request | None]) -> list[Told]:
         deliveries = iter(await self._gateway.ask_many([r for r in requests if r is not None], self._check))
         return [NULL if r is None else self._told(r, next(deliveries)) for r in requests]
@@ -111,6 +117,10 @@ class Inquiry:
                 return Told(None, "skipped", request.key)
 
 
+def _second(key: bytes) -> bytes:
+    return hashlib.sha256(b"second asking" + key).digest()
+
+
 class AllOf:
     """Several yes/no questions as one: each row is asked until a no, a failure or the last yes decides it."""
 
@@ -139,6 +149,11 @@ class AllOf:
     def identity(self) -> str:
         """Names the questions and the model."""
         return digest([part.identity for part in self._parts])
+
+    async def ask_again(self, distinct: Sequence[Arguments]) -> list[Told]:
+        """Ask all parts anew: yes where every second answer is yes."""
+        parts = [await p.ask_again([self._of(i, row) for row in distinct]) for i, p in enumerate(self._parts)]
+        return [next((t for t in row if t.value is not True), row[-1]) for row in zip(*parts, strict=True)]
 
     async def recorded(self, rows: Sequence[Arguments]) -> list[bool]:
         """Return for each argument tuple whether the ledger holds the answers of all parts."""

@@ -293,6 +293,7 @@ class _Driver:
             return None
         body = {k: v for k, v in decision.certificate.items() if k not in ("format", "not_covered", "digest")}
         body["oracle"] = list(self.oracles)
+        body["self_agreement"] = await self._self_agreement(decision)
         body["table"] = {
             "digest": self.population.table_digest.hex(),
             "columns": list(self.population.columns),
@@ -315,6 +316,18 @@ class _Driver:
         if not self.repeated:
             await self.work.gateway.put_certificate(self.subject, sealed)
         return Certificate(sealed, decision.answers)
+
+    async def _self_agreement(self, decision: Decision) -> dict[str, int] | None:
+        """Ask some answered rows a second time; return how many, and on how many the answer was the same."""
+        answered_rows = [row for row in np.flatnonzero(decision.asked).tolist() if row not in self.failed]
+        wanted = min(self.work.options.self_agreement, len(answered_rows))
+        if not wanted:
+            return None
+        drawn = np.random.default_rng([self.work.options.seed, 3]).choice(answered_rows, wanted, replace=False)
+        arguments = list(dict.fromkeys(self.population.arguments(np.sort(drawn))))
+        first, second = await self.inquiry.ask(arguments), await self.inquiry.ask_again(arguments)
+        pairs = [(a.value, b.value) for a, b in zip(first, second, strict=True) if b.status == "asked"]
+        return {"rows": len(pairs), "agreed": sum(a == b for a, b in pairs)}
 
     def told(self, decision: Decision, certificate: Certificate | None) -> Iterator[Piece]:
         """Yield all rows in order with what the cascade decided, counted and traced."""

@@ -67,6 +67,10 @@ def cascade_lines(ask: AskReport) -> list[str]:
             f"{name} at least {value:.4f}" for name, value in body["reached"].items() if value is not None
         )
         used = f"{body['training']:,} labels for training, {body['certifying']:,} for certifying"
+        if agreement := body.get("self_agreement"):
+            lines.append(
+                f"  asked twice, the model agrees with itself on {agreement['agreed']} of {agreement['rows']} rows"
+            )
         lines.append(f"  {used}; proved: {reached or 'nothing'} (attempt {body['attempt']}, seed {body['seed']})")
     return lines
 

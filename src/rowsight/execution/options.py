@@ -24,7 +24,9 @@ class RunOptions:
     leaves failed rows without an answer, ``raise`` raises at the end, after keeping everything. features: what a proxy sees
     beside the words: a column of vectors, or a function that makes vectors (rows x dimensions) of a list of texts, such
     as an embedding model's. seed: seeds every random
-    choice. ledger: keep a durable ledger (else answers live as long as the run). store_prompts: keep prompts there too.
+    choice. self_agreement: so many
+    rows of a certified question are asked twice, and the certificate says on how many the model agrees with itself. ledger:
+    keep a durable ledger (else answers live as long as the run). store_prompts: keep prompts there too.
     """
 
     model: str
@@ -43,6 +45,7 @@ class RunOptions:
     truncate: bool = False
     on_failure: Literal["null", "raise"] = "null"
     seed: int = 0
+    self_agreement: int = 0
     ledger: bool = True
     features: str | Callable[[list[str]], Any] | None = None
     store_prompts: bool = False

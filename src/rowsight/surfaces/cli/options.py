@@ -43,6 +43,7 @@ MODEL_OPTIONS = (
     click.option("--max-tokens", type=int, metavar="N", help="Cap of a completion, reasoning included."),
     click.option("--truncate", is_flag=True, help="Cut rows longer than the model's window instead of failing them."),
     click.option("--features", metavar="COLUMN", help="A column of vectors that the proxy sees beside the words."),
+    click.option("--self-agreement", type=int, default=0, metavar="N", help="Ask N certified rows twice, and report."),
     click.option("--seed", type=int, default=0, show_default=True, help="Seeds every random choice."),
     click.option(
         "--state", type=click.Path(path_type=Path), metavar="DIR", help="Where the ledger lives [$ROWSIGHT_STATE]."
@@ -79,7 +80,17 @@ CONFIDENCE_OPTIONS = (
 )
 _RUN_FIELDS = (
     *("model", "base_url", "api_key_env", "endpoints", "concurrency", "rpm", "tpm", "budget", "price_in", "price_out"),
-    *("timeout", "attempts", "max_tokens", "truncate", "on_failure", "seed", "features", "store_prompts"),
+    *(
+        "timeout",
+        "attempts",
+        "max_tokens",
+        "truncate",
+        "on_failure",
+        "seed",
+        "features",
+        "self_agreement",
+        "store_prompts",
+    ),
 )
 
 
