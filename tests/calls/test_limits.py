@@ -76,11 +76,11 @@ class Served:
     """A server in virtual time: ``cap`` calls at once, each takes ``latency``; what comes above is rejected."""
 
     def __init__(
-        self, cap: int, *, latency: float = 0.2, retry_after: float | None = None, random: float = 0.0
+        self, cap: int, *, latency: float = 0.2, retry_after: float | None = None, random: float = 0.0, seed: int = 1
     ) -> None:
         self.cap, self.latency, self.retry_after, self.random = cap, latency, retry_after, random
         self.at_once = self.served = self.rejected = self.peak = 0
-        self._random = Random(1)
+        self._random = Random(seed)
 
     async def call(self) -> Reply | SendFailure:
         await asyncio.sleep(0.001)
@@ -136,6 +136,13 @@ def test_rejections_that_have_nothing_to_do_with_load_do_not_slow_it_down(retry_
     pool = run_virtually(drive(server, 30.0))
     assert server.served >= share * 256 * 30 / 0.201
     assert 0.02 < pool.servers[0].concurrency.base < 0.3
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rejections_at_a_base_rate_never_hold_it_at_a_crawl(seed):
+    server = Served(10_000, latency=0.03, random=0.25, retry_after=0.1, seed=seed)
+    run_virtually(drive(server, 12.0, most=64))
+    assert server.served >= 0.25 * 64 * 12 / 0.031
 
 
 def test_it_follows_a_cap_down_and_up_again():

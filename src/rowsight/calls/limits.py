@@ -16,7 +16,8 @@ Signal = Literal["ok", "overload", "neutral"]
 FIRST_LIMIT = 16
 MINUTE = 60.0
 _SAMPLE = 24
-"""Calls needed at a halved limit before it is said what halving did."""
+"""Calls needed at a halved limit before it is said what halving did, and calls in a row that are needed to say that
+rejections stopped: at a small limit a few calls get through at any rate of rejections."""
 _HALF = 0.5
 """More rejections than this are about load, or about a quota: never a base rate."""
 _UNCHANGED = 0.7
@@ -192,7 +193,7 @@ class Concurrency:
 
     def _explain(self, *, rejected: bool) -> None:
         """Say whether the rejections since the mark are about load."""
-        if self._since >= 2 * self.limit:  # they stopped: they were
+        if self._since >= max(_SAMPLE, 2 * self.limit):  # they stopped: they were
             self._forget()
             return
         self._before += 1
