@@ -35,9 +35,9 @@ def answer(question, row):  # noqa: PLR0911 - one case an answer type
         case Number(low=low, high=high):
             return low + (high - low) * (drawn % 11) / 10
         case Struct() as struct:
-            return struct.read(
-                {n: 7 if "integer" in str(s) else f"x{drawn % 5}" for n, s in struct.schema["properties"].items()}
-            )
+            fields = struct.schema["properties"].items()
+            numbers = ("integer", "number")
+            return struct.read({n: 7 if any(k in str(f) for k in numbers) else f"x{drawn % 5}" for n, f in fields})
         case _:
             return f"text {drawn % 9}"
 

@@ -12,7 +12,8 @@ import duckdb
 import pyarrow as pa
 
 from rowsight.core.errors import InputError, SourceError
-from rowsight.engines.duckdb import _READERS, _first_line, _literal, _quoted, _spooled
+from rowsight.engines.duckdb import _first_line, _quoted, _spooled
+from rowsight.engines.reading import literal, reading
 from rowsight.engines.sources import Files, Source
 
 _SETTINGS: dict[str, str | int | bool] = {"memory_limit": "400MB", "python_enable_replacements": False}
@@ -48,10 +49,9 @@ class Workspace:
         if not isinstance(source, Files):
             self._connection.register(name, source.table if hasattr(source, "table") else _spooled(source))
             return
-        paths = "[" + ", ".join(map(_literal, source.paths)) + "]"
-        reading = _READERS[source.format].format(paths=paths)
         try:
-            self._connection.execute(f"CREATE VIEW {_quoted(name)} AS SELECT * FROM {reading}")  # noqa: S608 - quoted
+            found = reading(self._connection, source, dates=True)
+            self._connection.execute(f"CREATE VIEW {_quoted(name)} AS SELECT * FROM {found}")  # noqa: S608 - quoted
         except (duckdb.Error, OSError) as error:
             raise SourceError(f"{source.shown} can't be read as {source.format}: {_first_line(error)}") from error
 
@@ -134,7 +134,7 @@ class Workspace:
     def _attach(self, name: str, path: Path, *, locked: bool) -> None:
         mode = " (READ_ONLY)" if locked else ""
         try:
-            self._connection.execute(f"ATTACH {_literal(str(path))} AS {_quoted(name)}{mode}")
+            self._connection.execute(f"ATTACH {literal(str(path))} AS {_quoted(name)}{mode}")
             found = self._connection.execute(
                 "SELECT table_schema, table_name FROM information_schema.tables WHERE table_catalog = ?", [name]
             ).fetchall()
@@ -154,8 +154,8 @@ class Workspace:
         return [row[0] for row in found.fetchall()]
 
     def _lock(self, paths: list[str]) -> None:
-        listed = "[" + ", ".join(map(_literal, paths)) + "]"
-        directory = _literal(self._directory.name + "/")
+        listed = "[" + ", ".join(map(literal, paths)) + "]"
+        directory = literal(self._directory.name + "/")
         self._connection.execute(f"SET allowed_paths = {listed}")
         self._connection.execute(f"SET allowed_directories = [{directory}]")
         self._connection.execute("SET enable_external_access = false")

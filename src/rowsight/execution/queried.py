@@ -96,8 +96,8 @@ async def queried(
     """Run a query and return its result; ``SqlError`` where it can't be run."""
     started = time.perf_counter()
     tree, calls = canonical(parsed)
-    workspace = Workspace(tables.sources, tables.databases, locked=locked)
     answers = [Answers.of(c) for c in calls.listed]
+    workspace = Workspace(tables.sources, tables.databases, locked=locked)
     run = QueryRun(workspace, oracle, answers, records=records or Forgetful(), seed=seed, model=model)
     try:
         run.open()

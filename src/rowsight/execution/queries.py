@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from rowsight.core.errors import InputError
 from rowsight.engines.arrow import answer_array, arrow_type
 from rowsight.engines.workspace import Workspace
 from rowsight.execution.asking import Arguments, Told
@@ -52,7 +53,7 @@ class Answers:
         """Return the call's question, ``SqlError`` with its place where the operator refuses it."""
         try:
             question = operator(call.operator).question(call.template, **call.values)
-        except (ValueError, TypeError) as error:
+        except (InputError, ValueError, TypeError) as error:
             raise SqlError(str(error), call.place) from error
         return cls(call, question)
 

@@ -106,9 +106,9 @@ class _Planner:
             return
         name = f"__kept_{self.kept}"
         self.kept += 1
-        yield Materialize(name, scoped(query, scope))
-        kept = exp.select("*").from_(name)
         target = query.this if isinstance(query, exp.Subquery) else query
+        yield Materialize(name, scoped(target, scope))
+        kept = exp.select("*").from_(name)
         self.handled.update(id(n) for n in target.find_all(exp.Anonymous))
         target.replace(kept)
 
