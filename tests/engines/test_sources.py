@@ -123,3 +123,52 @@ def test_text_and_profile(tmp_path):
     assert [b.column("__text_n").to_pylist() for b in relations.stream(scan, ("n", "t"), 10)] == [["1", "1", "2", None]]
     assert relations.profile(scan, ("n", "t")) == (2, 1, 2)
     relations.close()
+
+
+MANY = 25_000
+"""More rows than DuckDB looks at on its own to find a file's form."""
+
+
+@pytest.mark.parametrize(
+    ("odd", "expected"),
+    [
+        ('{i},"quoted, with\nlines"', "quoted, with\nlines"),
+        ("abc,plain", "plain"),
+    ],
+)
+def test_the_first_odd_row_of_a_csv_may_come_late(tmp_path, odd, expected):
+    lines = [f"{i},row {i}" for i in range(MANY)]
+    lines[-2] = odd.format(i=MANY)
+    (tmp_path / "late.csv").write_text("id,text\n" + "\n".join(lines) + "\n")
+    rows = rows_of(tmp_path / "late.csv")
+    assert (len(rows), rows[-2]["text"], rows[-1]["text"]) == (MANY, expected, f"row {MANY - 1}")
+
+
+def test_texts_of_json_lines_stay_as_written(tmp_path):
+    written = ["2024-01-02T03:04:05Z", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "12:00"]
+    for text in written:
+        (tmp_path / "one.jsonl").write_text(f'{{"text": "{text}"}}\n')
+        assert rows_of(tmp_path / "one.jsonl") == [{"text": text}]
+    (tmp_path / "mixed.jsonl").write_text('{"text": "x"}\n{"text": 5}\n{"text": {"a": 1}}\n{"text": null}\n')
+    assert [r["text"] for r in rows_of(tmp_path / "mixed.jsonl")] == ["x", "5", '{"a":1}', None]
+
+
+def test_csv_files_of_other_columns_and_separators_are_one_table(tmp_path):
+    (tmp_path / "1.csv").write_text("a,t\n1,x\n")
+    (tmp_path / "2's.csv").write_text('t;b\n"y; z";2\n')
+    assert rows_of(str(tmp_path / "*.csv")) == [{"a": 1, "t": "x", "b": None}, {"a": None, "t": "y; z", "b": 2}]
+
+
+@pytest.mark.parametrize("name", ["empty.csv", "empty.jsonl"])
+def test_an_empty_file_is_said_to_be_empty(tmp_path, name):
+    (tmp_path / name).write_text("")
+    with pytest.raises(SourceError, match=f"{name} is empty"):
+        source_of(tmp_path / name)
+    (tmp_path / f"full{name}").write_text('{"a": 1}\n' if name.endswith("jsonl") else "a\n1\n")
+    assert rows_of(str(tmp_path / f"*{name}")) == [{"a": 1}]
+
+
+def test_a_csv_that_is_no_utf8_is_said(tmp_path):
+    (tmp_path / "latin.csv").write_bytes("id,text\n1,café\n".encode("latin-1"))
+    with pytest.raises(SourceError, match="not utf-8 encoded"):
+        rows_of(tmp_path / "latin.csv")

@@ -79,3 +79,29 @@ def test_a_file_that_is_given_up_leaves_nothing_and_says_nothing(tmp_path, name)
     del output
     gc.collect()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "arrow"])
+def test_spans_of_time_and_bytes_are_written_to_every_format(tmp_path, ending):
+    spans = pa.array([(1, 2, 3_500_000_000), (0, 0, 0), None], pa.month_day_nano_interval())
+    table = pa.table({"span": spans, "raw": pa.array([b"text", b"\x00\xff", None])})
+    path = tmp_path / f"out.{ending}"
+    with OutputFile(path, table.schema) as output:
+        output.write(table.to_batches()[0])
+    readers = {
+        "jsonl": lambda: [json.loads(line)["span"] for line in path.read_text().splitlines()],
+        "parquet": lambda: pq.read_table(path).column("span").to_pylist(),
+        "arrow": lambda: pa.ipc.open_file(path).read_all().column("span").to_pylist(),
+    }
+    if ending in readers:
+        assert readers[ending]() == ["P1M2DT3.5S", "PT0S", None]
+    else:
+        assert '"P1M2DT3.5S"' in path.read_text()
+        assert "\\xff" in path.read_text()
+
+
+def test_columns_that_a_format_has_no_type_for_are_said_before(tmp_path):
+    schema = pa.schema([("n", pa.struct([]))])
+    with pytest.raises(OutputError, match="can't hold these columns"):
+        OutputFile(tmp_path / "out.parquet", schema)
+    assert list(tmp_path.iterdir()) == []

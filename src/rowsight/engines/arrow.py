@@ -44,10 +44,19 @@ def as_text(value: Any) -> str | None:
 def jsonable(value: Any) -> Any:
     """Return ``value`` for orjson, which knows dates but not these."""
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, pa.MonthDayNano):
+        return _span(*value)
     if isinstance(value, dt.timedelta):
         return value.total_seconds()
     return str(value)
+
+
+def _span(months: int, days: int, nanoseconds: int) -> str:
+    """Return a span of time as ISO 8601 writes it, such as ``P1M2DT3.5S``."""
+    seconds = f"{nanoseconds / 1e9:.9f}".rstrip("0").rstrip(".")
+    parts = [f"{months}M" if months else "", f"{days}D" if days else "", f"T{seconds}S" if nanoseconds else ""]
+    return f"P{''.join(parts)}" if any(parts) else "PT0S"
 
 
 _SCALARS = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}

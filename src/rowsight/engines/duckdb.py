@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from rowsight.core.errors import InputError, SourceError
 from rowsight.engines.base import text_name
+from rowsight.engines.reading import literal, reading
 from rowsight.engines.sources import Files, ReadOnce, Source
 from rowsight.engines.spool import IpcSpool, write_ipc
 from rowsight.plan.nodes import Ask, Limit, Node, Project, Scan, Where
@@ -19,11 +20,7 @@ from rowsight.plan.nodes import Ask, Limit, Node, Project, Scan, Where
 if TYPE_CHECKING:
     from rowsight.engines.base import Spool
 
-_READERS = {
-    "csv": "read_csv({paths}, union_by_name = true)",
-    "json": "read_json({paths}, union_by_name = true)",
-    "parquet": "read_parquet({paths}, union_by_name = true)",
-}
+_CSV_LINES = 3
 
 
 class DuckDBEngine:
@@ -154,10 +151,9 @@ class DuckDBRelations:
 
     def _view(self, name: str, source: Source) -> str:
         if isinstance(source, Files):
-            paths = "[" + ", ".join(_literal(p) for p in source.paths) + "]"
-            reading = _READERS[source.format].format(paths=paths)
             try:
-                self._connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {reading}")  # noqa: S608
+                found = reading(self._connection, source)
+                self._connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {found}")  # noqa: S608
             except (duckdb.Error, OSError) as error:
                 self.close()
                 raise SourceError(f"{source.shown} can't be read as {source.format}: {_first_line(error)}") from error
@@ -174,8 +170,8 @@ class DuckDBRelations:
         return cursor
 
     def _lock(self, paths: list[str]) -> None:
-        listed = "[" + ", ".join(map(_literal, paths)) + "]"
-        directory = _literal(self._directory.name + "/")
+        listed = "[" + ", ".join(map(literal, paths)) + "]"
+        directory = literal(self._directory.name + "/")
         self._connection.execute(f"SET allowed_paths = {listed}")
         self._connection.execute(f"SET allowed_directories = [{directory}]")
         self._connection.execute("SET enable_external_access = false")
@@ -215,9 +211,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _first_line(error: BaseException) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """Return DuckDB's complaint on one line; its complaints about CSV say the reason in the lines that follow."""
+    lines = [line.strip() for line in str(error).partition("\n\n")[0].splitlines() if line.strip()]
+    return " ".join(lines[: _CSV_LINES if "CSV" in str(error) else 1]) or type(error).__name__

@@ -18,10 +18,13 @@ FORMATS = {
     ".csv": "csv",
     ".tsv": "csv",
     ".csv.gz": "csv",
+    ".tsv.gz": "csv",
     ".jsonl": "json",
     ".ndjson": "json",
     ".json": "json",
     ".jsonl.gz": "json",
+    ".ndjson.gz": "json",
+    ".json.gz": "json",
     ".parquet": "parquet",
     ".pq": "parquet",
 }
@@ -114,6 +117,9 @@ def _files(patterns: list[str]) -> Files:
     paths: list[str] = []
     for pattern in patterns:
         paths += _expand(pattern)
+    if not (full := [p for p in paths if Path(p).stat().st_size]):
+        raise SourceError(f"{', '.join(patterns)} is empty; a table has at least the names of its columns")
+    paths = full
     formats = {_format(path) for path in paths}
     if len(formats) > 1:
         raise SourceError(

@@ -35,13 +35,19 @@ class OutputFile:
                 f"{path} can't be written: {error.strerror or error}; choose another place with --out"
             ) from error
         self._handle = handle
-        self._writer = make(handle, schema)
+        try:
+            self._writer = make(handle, _written(schema))
+        except pa.ArrowException as error:
+            handle.close()
+            Path(handle.name).unlink(missing_ok=True)
+            raise OutputError(f"{path} can't hold these columns: {error}; choose another format") from error
+        self._schema = _written(schema)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows; ``OutputError`` where the disk won't take them."""
         try:
             if batch.num_rows:
-                self._writer.write(batch)
+                self._writer.write(_with_spans_as_text(batch, self._schema))
         except OSError as error:
             raise OutputError(f"{self.path} can't be written: {error.strerror or error}") from error
 
@@ -168,6 +174,23 @@ def writer_for(path: Path) -> Any:
             f"{path} can't be written: the folder {path.parent} is read-only; choose another place with --out"
         )
     return _WRITERS[path.suffix.lower()]
+
+
+def _written(schema: pa.Schema) -> pa.Schema:
+    """Return the schema that goes to a file: spans of time as ISO 8601 text, since hardly a format knows them."""
+    return pa.schema([f.with_type(pa.string()) if pa.types.is_interval(f.type) else f for f in schema])
+
+
+def _with_spans_as_text(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    if schema.equals(batch.schema):
+        return batch
+    columns = [
+        pa.array([None if v is None else jsonable(v) for v in column.to_pylist()], pa.string())
+        if pa.types.is_interval(column.type)
+        else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _nested(kind: pa.DataType) -> bool:
