@@ -106,6 +106,14 @@ def test_the_two_readmes_are_equal():
     assert headings(english) == headings(chinese)
 
 
+def test_the_two_commands_are_there():
+    targets = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (named,) = (b for b in blocks((ROOT / "README.md").read_text(encoding="utf-8")) if b.mark == "commands")
+    assert named.text == "make demo\nmake test\n"
+    for command in named.text.split("make ")[1:]:
+        assert f"\n{command.strip()}: " in targets
+
+
 def test_the_page_of_the_command_line_is_up_to_date():
     generated = runpy.run_path(str(ROOT / "docs" / "generate_cli.py"))["page"]()
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == generated, "run python docs/generate_cli.py"
