@@ -172,6 +172,16 @@ def test_a_view_of_a_database_cannot_reach_a_file_that_was_not_named(tmp_path, s
         con.sql("SELECT * FROM leak")
 
 
+def test_allow_lets_other_statements_run(tmp_path):
+    con = connect(allow=True, oracle=Simple())
+    con.sql(f"COPY (SELECT 1 AS x) TO '{tmp_path / 'x.csv'}'")
+    assert (tmp_path / "x.csv").read_text(encoding="utf-8") == "x\n1\n"
+    script = f"ATTACH '{tmp_path / 'y.duckdb'}' AS y; CREATE TABLE y.main.t AS SELECT 'a' AS b; SELECT AI_FILTER('q', b) IS NULL FROM y.main.t;"
+    assert len(con.sql(script)) == 1
+    with pytest.raises(InputError, match="--out"):
+        con.sql("COPY (SELECT AI_FILTER('q', 'x')) TO 'z.csv'")
+
+
 def test_allow_lets_functions_read(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("x\n1\n", encoding="utf-8")

@@ -107,7 +107,8 @@ class Workspace:
     def run(self, sql: str) -> pa.Table:
         """Run any one statement: for connections that are not locked."""
         try:
-            return self._connection.sql(sql).to_arrow_table()
+            found = self._connection.sql(sql)
+            return pa.table({}) if found is None else found.to_arrow_table()
         except duckdb.Error as error:
             raise QueryError(_first_line(error)) from error
 

@@ -81,6 +81,8 @@ class Tables:
 
     sources: Mapping[str, Source]
     databases: Mapping[str, Path] = field(default_factory=dict)
+    before: tuple[str, ...] = ()
+    """Statements that were allowed, to be run first."""
 
 
 async def queried(
@@ -100,6 +102,8 @@ async def queried(
     workspace = Workspace(tables.sources, tables.databases, locked=locked)
     run = QueryRun(workspace, oracle, answers, records=records or Forgetful(), seed=seed, model=model)
     try:
+        for statement in tables.before:
+            workspace.run(statement)
         run.open()
         if calls.listed:
             sql = await run.follow(plan(tree, calls, workspace.aggregates(), parsed.guarantee))
@@ -113,6 +117,20 @@ async def queried(
     report = reported(run, model)
     report.output_rows, report.seconds = rows.num_rows, time.perf_counter() - started
     return QueryResult(rows, report, run.stages, sql)
+
+
+def ran(statement: str, tables: Tables) -> QueryResult:
+    """Run one statement that isn't a query, where that was allowed."""
+    workspace = Workspace(tables.sources, tables.databases, locked=False)
+    try:
+        for one in tables.before:
+            workspace.run(one)
+        rows = workspace.run(statement)
+    except QueryError as error:
+        raise SqlError(str(error)) from error
+    finally:
+        workspace.close()
+    return QueryResult(rows, Report("", "", cost=0.0), [], statement)
 
 
 def placed(error: QueryError, parsed: Parsed) -> SqlError:

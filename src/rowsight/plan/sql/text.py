@@ -97,6 +97,28 @@ def parse(text: str) -> Parsed:
     return Parsed(text, tree, tuple(sites), explain, guarantee, words)
 
 
+def script(text: str) -> tuple[list[str], str]:
+    """Return the statements of ``text`` before its last, and the last where it stands, with blanks before it."""
+    tokens = tokens_of(text)
+    ends = [t.start for t in tokens if t.token_type == TokenType.SEMICOLON and t.start < tokens[-1].start]
+    starts = [0, *(end + 1 for end in ends)]
+    pieces = [text[start:end] for start, end in zip(starts, [*ends, len(text)], strict=True)]
+    last = "".join(c if c == "\n" else " " for c in text[: starts[-1]]) + pieces[-1].rstrip("; \n")
+    return [piece for piece in pieces[:-1] if piece.strip()], last
+
+
+def is_query(text: str) -> bool:
+    """Say whether a statement is one that gives rows by SELECT, or explains one."""
+    tokens = tokens_of(_explained(text)[1])
+    return bool(tokens) and tokens[0].token_type in _STARTS
+
+
+def asks(text: str) -> bool:
+    """Say whether an AI function stands in a statement."""
+    tokens = tokens_of(text)
+    return any(_name_at(tokens, i, text)[0] is not None for i in range(len(tokens)))
+
+
 def _one_statement(tokens: list[Token], text: str) -> list[Token]:
     while tokens and tokens[-1].token_type == TokenType.SEMICOLON:
         tokens = tokens[:-1]

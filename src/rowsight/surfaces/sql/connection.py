@@ -23,7 +23,7 @@ from rowsight.engines.sources import Source, source_of
 from rowsight.execution.options import RunOptions
 from rowsight.plan.sql.clauses import can_be_certified
 from rowsight.plan.sql.safe import checked
-from rowsight.plan.sql.text import Parsed, parse
+from rowsight.plan.sql.text import Parsed, asks, is_query, parse, script
 from rowsight.session import Session, options_of
 
 if TYPE_CHECKING:
@@ -99,8 +99,11 @@ class Connection:
         from rowsight.execution.explained import explained  # noqa: PLC0415 - running loads on use
         from rowsight.execution.queried import queried  # noqa: PLC0415
 
+        before, query = script(query) if self._allow else ([], query)
+        if self._allow and not is_query(query):
+            return self._run(query, before)
         parsed = self._demanding(parse(query))
-        tables = self._read(parsed)
+        tables = replace(self._read(parsed), before=tuple(before))
         if parsed.explain == "plan":
             return await explained(parsed, tables, locked=not self._allow)
         model, given = self._given(options)
@@ -111,6 +114,14 @@ class Connection:
             result = await self._asked(parsed, tables, model, given)
         self.certificates += _listed(result, parsed.text)
         return _analyzed(result) if parsed.explain else result
+
+    def _run(self, statement: str, before: list[str]) -> QueryResult:
+        """Run a statement that isn't a query; ``allow`` was given."""
+        from rowsight.execution.queried import Tables, ran  # noqa: PLC0415 - running loads on use
+
+        if asks(statement):
+            raise InputError("an AI function stands in a statement that is no query; write the query, with --out FILE")
+        return ran(statement, Tables(self._sources, self._databases, tuple(before)))
 
     async def _asked(self, parsed: Parsed, tables: Tables, model: str | None, given: dict[str, Any]) -> QueryResult:
         from rowsight.execution.queried import queried  # noqa: PLC0415 - running loads on use
