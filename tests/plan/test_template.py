@@ -30,6 +30,12 @@ def test_columns_are_named_once_in_order():
     assert Template("Is {b} like {{c}}?").text == "Is {b} like {c}?"
 
 
+def test_a_column_is_named_to_the_letter():
+    assert Template("Is { body} like {a b }?").columns == (" body", "a b ")
+    with pytest.raises(ColumnError, match="did you mean ' body'"):
+        Template("Is {body}?").check((" body",))
+
+
 def test_odd_column_names_get_distinct_fences():
     template = Template("{a b} {a-b} {客户}")
     assert template.fence_names == ("a_b", "a_b_2", "客户")

@@ -47,9 +47,9 @@ class Template:
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The columns that the placeholders name, each once, in order of appearance."""
+        """The columns that the placeholders name to the letter, spaces included, each once, in order of appearance."""
         names = (m.group(1) for m in _PIECE.finditer(self.source))
-        return tuple(dict.fromkeys(n.strip() for n in names if n is not None))
+        return tuple(dict.fromkeys(n for n in names if n is not None))
 
     @cached_property
     def text(self) -> str:

@@ -66,7 +66,7 @@ def simulate(table: str, truths: tuple[str, ...], text: str, hook: str | None, *
     if text not in scan.columns:
         raise ColumnError(f"the table has no column {text!r} for --text{nearest(text, scan.columns)}")
     named = [_truth(truth, scan, relations, several=len(truths) > 1) for truth in truths]
-    columns = {text: f'"{text}"'} | {f"truth {i}": sql for i, (_, sql) in enumerate(named)}
+    columns = {text: _quoted(text)} | {f"truth {i}": sql for i, (_, sql) in enumerate(named)}
     config = SimulationConfig(
         text=text,
         truths=tuple(Truth(f"truth {i}", pattern) for i, (pattern, _) in enumerate(named)),
@@ -82,7 +82,11 @@ def _truth(text: str, scan: Any, relations: Any, *, several: bool) -> tuple[str 
 
     Where both readings are possible (``label='spam'``), one truth is SQL, and of several each is ``REGEX=EXPR``.
     """
+    if text in scan.columns:
+        return None, _quoted(text)
     pattern, equals, sql = text.partition("=")
+    if sql in scan.columns:
+        return pattern, _quoted(sql)
     named = bool(equals) and relations.binds(scan, sql)
     if named and (several or not relations.binds(scan, text)):
         return pattern, sql
@@ -91,6 +95,10 @@ def _truth(text: str, scan: Any, relations: Any, *, several: bool) -> tuple[str 
     raise ColumnError(
         f"--truth {text!r} is neither a column nor a SQL expression over the table{nearest(text, scan.columns)}"
     )
+
+
+def _quoted(column: str) -> str:
+    return '"' + column.replace('"', '""') + '"'
 
 
 def _say_ready(base_url: str) -> None:
