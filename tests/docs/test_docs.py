@@ -23,7 +23,7 @@ from rowsight.surfaces.cli import cli
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-SECONDS = 60
+SECONDS = 120
 
 
 @pytest.fixture(scope="session")
