@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rowsight.core.errors import InputError
 from rowsight.execution.cascade.learner import Learner
 from rowsight.execution.cascade.prefix import NESTED, WEIGHTS, PrefixTrial
 from rowsight.execution.cascade.protocol import SKIPPED, Ask, Decision, Freeze, Note
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     Steps = Generator[Request, NDArray[Any] | None, None]
     Known = tuple[NDArray[np.int64], NDArray[Any]]
 
+MOST_GROUPS = 16_000
+"""Groups that the strata of a certificate can tell apart."""
 PLANNED = 100_000
 """Rows on which a large table is planned."""
 TRAINED = 5_000
@@ -67,6 +70,8 @@ def accuracy_cascade(
     ``known``: positions and answers that the ledger holds already; they count as asked and train, and aren't drawn.
     ``attempt``: the how-manieth try at this table, question and model. The generator asks every row at most once.
     """
+    if groups is not None and groups.max(initial=0) >= MOST_GROUPS:
+        raise InputError(f"by={guarantee.by} has {groups.max() + 1:,} groups; {MOST_GROUPS:,} can be certified at most")
     return (yield from _Run(rows, guarantee, classes, seed, known, groups, attempt).steps())
 
 
@@ -363,14 +368,13 @@ class _Run:
         """Rows in no prefix that is still aimed at."""
         outside = np.ones(self.count, dtype=bool)
         for trial in trials:
-            outside[np.setdiff1d(trial.members, trial.outside(), assume_unique=True)] = False
+            outside[trial.inside()] = False
         return np.flatnonzero(outside)
 
     def _lost(self, group: int, trial: PrefixTrial) -> int:
         """Rows of the group without the oracle's answer, outside the prefix aimed at."""
         missing = (self.group == group) & ~self.answered
-        inside = np.setdiff1d(trial.members, trial.outside(), assume_unique=True)
-        return int(missing.sum() - missing[inside].sum())
+        return int(missing.sum() - missing[trial.inside()].sum())
 
     # --- the result ---------------------------------------------------------------------------------------------
 
@@ -466,6 +470,8 @@ class _Run:
             zones.append({"name": trial.name, "rows": size, "asked": done, "proxied": size - done})
         shown = {name: body[name] for name in ("asked", "proxied", "training", "certifying", "certified", "reached")}
         prefixes = [None if t.aim is None else t.bounds[t.aim].population for t in trials]
+        if not body["proxied"]:
+            shown["note"] = "Every row was asked: at this level the proxy could not have saved a call."
         more = {"rounds": self.history, "zones": zones, "prefix": prefixes, "histogram": self._histogram()}
         return {"metric": "accuracy", **more, **shown}
 

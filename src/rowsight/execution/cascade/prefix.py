@@ -69,9 +69,9 @@ class PrefixTrial:
         remaining = self.bounds[self.aim].upper - int(self.mended[self.aim]) + lost
         return Outcome(self.aim, remaining) if remaining <= self.budget else None
 
-    def outside(self) -> NDArray[np.int64]:
-        """Members beyond the prefix aimed at: they are asked."""
-        return self.members if self.aim is None else self.members[self.depth > self.aim]
+    def inside(self) -> NDArray[np.int64]:
+        """Members of the prefix aimed at: the only rows that the proxy may answer."""
+        return self.members[self.depth <= (-1 if self.aim is None else self.aim)]
 
     def batch(self, lost: int) -> NDArray[np.int64]:
         """Choose between going on and falling back; return the places in ``members`` to ask next (may be empty)."""
