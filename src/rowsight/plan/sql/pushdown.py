@@ -78,7 +78,8 @@ def _push(select: exp.Select, alias: str, inner: exp.Select) -> None:
     if any(item.is_star for item in inner.expressions):
         outputs = dict.fromkeys(outputs)  # a name beside a star may stand for the star's own column
     going = []
-    for part in conjuncts(where.this if where else None):
+    parts = conjuncts(where.this if where else None)
+    for part in [*parts, *_implied(select, parts)]:
         if lookups(part) or nested(part) or _unfit(part):
             continue
         moved = part.copy()
@@ -89,6 +90,27 @@ def _push(select: exp.Select, alias: str, inner: exp.Select) -> None:
         old = inner.args.get("where")
         whole = conjunction([*([old.this] if old else []), *going])
         inner.set("where", exp.Where(this=whole))
+
+
+def _implied(select: exp.Select, parts: list[exp.Expr]) -> list[exp.Expr]:
+    """Return what follows for the other side of an equality between columns: ``a.x = b.x AND a.x = 1`` means ``b.x = 1``."""
+    joins = [j for j in select.args.get("joins") or [] if "LEFT" not in str(j.side).upper()]
+    conditions = [*parts, *(c for j in joins for c in conjuncts(j.args.get("on")))]
+    equal = [(c.this, c.expression) for c in conditions if isinstance(c, exp.EQ) and _columns(c.this, c.expression)]
+    found: list[exp.Expr] = []
+    for part in conditions:
+        if not (
+            isinstance(part, exp.EQ) and isinstance(part.this, exp.Column) and isinstance(part.expression, exp.Literal)
+        ):
+            continue
+        for one, other in [*equal, *((b, a) for a, b in equal)]:
+            if one == part.this:
+                found.append(exp.EQ(this=other.copy(), expression=part.expression.copy()))
+    return found
+
+
+def _columns(*nodes: exp.Expr) -> bool:
+    return all(isinstance(n, exp.Column) for n in nodes)
 
 
 def _unfit(part: exp.Expr) -> bool:
