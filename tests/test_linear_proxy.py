@@ -64,8 +64,9 @@ def test_expected_tail_follows_the_truth_where_the_curve_does_not_fit() -> None:
     chance = np.maximum(expit(scores), 0.02)  # unpredictable positives everywhere
     truth = rng.random(20_000) < chance
     sample = rng.permutation(20_000)[:3000]
-    tail = expected_tail(scores, scores[sample], truth[sample])
+    tail, unsure = expected_tail(scores, scores[sample], truth[sample])
     for cut in (4000, 8000, 12_000):
         assert 0.7 < tail[cut] / truth[:cut].sum() < 1.5
     assert np.all(np.diff(tail) >= 0)
     assert tail[0] == 0
+    assert np.all(unsure[8000:] < 0.2)

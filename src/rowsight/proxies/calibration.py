@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 PSEUDO = 2.0
 """Positives that the fitted curve is worth beside those observed."""
-CAUTION = 0.5
-"""Standard errors by which expected counts are raised: of many thresholds the luckiest looking one is chosen."""
 
 
 def platt(
@@ -47,18 +45,18 @@ def expected_tail(
     ordered: NDArray[np.float64],
     uniform_scores: NDArray[np.float64],
     uniform_labels: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """Return the positives expected among the first u rows of ``ordered``, for u = 0..len(ordered).
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the positives expected among the first u rows of ``ordered``, u = 0..len(ordered), and their relative error.
 
-    ``ordered``: scores, ascending. ``uniform_scores`` (left out of the fit) and ``uniform_labels``: of rows drawn uniformly.
-    For the negatives above a threshold, negate the scores and the labels.
+    ``ordered``: scores, ascending. ``uniform_scores`` (left out of the fit) and ``uniform_labels``: of rows drawn
+    uniformly. The relative error is one standard deviation. For the negatives above a threshold, negate scores and labels.
     """
     slope, offset = platt(uniform_scores, uniform_labels)
     order = np.argsort(uniform_scores, kind="stable")
     ranked = uniform_scores[order]
     observed = np.concatenate([[0.0], np.cumsum(uniform_labels[order])])
     fitted = np.concatenate([[0.0], np.cumsum(expit(slope * ranked + offset))])
-    raised = observed + PSEUDO + CAUTION * np.sqrt(observed)
-    ratio = raised / (fitted + PSEUDO)
-    total = np.cumsum(expit(slope * ordered + offset)) * ratio[np.searchsorted(ranked, ordered, side="right")]
-    return np.concatenate([[0.0], np.maximum.accumulate(total)])
+    place = np.searchsorted(ranked, ordered, side="right")
+    total = np.cumsum(expit(slope * ordered + offset)) * ((observed + PSEUDO) / (fitted + PSEUDO))[place]
+    spread = np.concatenate([[1.0], 1 / np.sqrt(observed[place] + PSEUDO)])
+    return np.concatenate([[0.0], np.maximum.accumulate(total)]), spread

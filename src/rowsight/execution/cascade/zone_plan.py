@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 GRID = 240
+INTERVAL = ((-1.0, 0.3), (0.0, 0.4), (1.0, 0.3))
+"""Standard deviations and weights at which a plan looks at an uncertain number of errors."""
+RUIN = 1.0
+"""Share of a zone that is lost when it can't be certified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,8 @@ class ZonePlan:
     """How many of the unasked rows, lowest scores first, each zone should take, in rows of the table.
 
     reject, accept: rows of each zone; recall_draws, precision_draws: labels expected to certify them; band: rows between;
-    missed, false: errors expected in the zones; positives: expected in the whole table.
+    missed, false: errors expected in the zones; positives: expected in the whole table; floor: labels that would certify
+    zones of these sizes if they held no error.
     """
 
     reject: int
@@ -42,6 +47,7 @@ class ZonePlan:
     missed: float
     false: float
     positives: float
+    floor: float
 
     @property
     def cost(self) -> float:
@@ -63,20 +69,37 @@ def plan_zones(
     answered yes; uniform_scores, uniform_labels: left-out scores and labels of uniform rows.
     """
     count = len(ordered)
-    missed = scale * expected_tail(ordered, uniform_scores, uniform_labels)
-    false = scale * expected_tail(-ordered[::-1], -uniform_scores, ~uniform_labels)
+    missed, unsure = expected_tail(ordered, uniform_scores, uniform_labels)
+    false, unsure_too = expected_tail(-ordered[::-1], -uniform_scores, ~uniform_labels)
+    missed, false = scale * missed, scale * false
     positives = known_positives + max(float(missed[-1]), 0.0)
     sizes = np.unique(np.linspace(0, count, GRID).astype(np.int64))
-    low = certify_costs(sizes * scale, missed[sizes], (1 - demand.recall) * positives, demand.recall_level)
+    budget = (1 - demand.recall) * positives
+    low = certify_costs(scale * sizes.astype(np.float64), missed[sizes], unsure[sizes], budget, demand.recall_level)
     kept = positives * (1 if demand.recall == 1 else (1 + demand.recall) / 2)
     budget = kept * (1 - demand.precision) / demand.precision
-    high = certify_costs(sizes * scale, false[sizes], budget, demand.precision_level)
+    high = certify_costs(
+        scale * sizes.astype(np.float64), false[sizes], unsure_too[sizes], budget, demand.precision_level
+    )
     u, v = disjoint_pair(sizes, low, high, count, scale)
     reject, accept = int(sizes[u] * scale), int(sizes[v] * scale)
-    band = max(int(count * scale) - reject - accept, 0)
     return ZonePlan(
-        reject, accept, band, float(low[u]), float(high[v]), float(missed[sizes[u]]), float(false[sizes[v]]), positives
+        reject=reject,
+        accept=accept,
+        band=max(int(count * scale) - reject - accept, 0),
+        recall_draws=float(low[u]),
+        precision_draws=float(high[v]),
+        missed=float(missed[sizes[u]]),
+        false=float(false[sizes[v]]),
+        positives=positives,
+        floor=_spotless(reject, (1 - demand.recall) * positives, demand.recall_level)
+        + _spotless(accept, budget, demand.precision_level),
     )
+
+
+def _spotless(size: int, budget: float, level: float) -> float:
+    """Labels that certify a zone without errors."""
+    return min(float(labels_needed(size, np.floor(budget), 0.0, level)), float(size)) if size else 0.0
 
 
 def plan_again(
@@ -91,23 +114,34 @@ def plan_again(
     ordered: ascending doubt of the zone's rows not asked yet; drawn_scores, drawn_wrong: of the rows drawn from the zone.
     The others are asked; the cost is theirs and that of a new proof at ``level``.
     """
-    errors = expected_tail(ordered, drawn_scores, drawn_wrong)
+    errors, unsure = expected_tail(ordered, drawn_scores, drawn_wrong)
     sizes = np.unique(np.linspace(0, len(ordered), GRID).astype(np.int64))
-    costs = certify_costs(sizes.astype(np.float64), errors[sizes], budget, level) + len(ordered) - sizes
+    costs = certify_costs(sizes.astype(np.float64), errors[sizes], unsure[sizes], budget, level) + len(ordered) - sizes
     best = int(np.argmin(costs))
     size = int(sizes[best])
     return size, float(costs[best]), float(errors[size] / max(size, 1))
 
 
 def certify_costs(
-    sizes: NDArray[np.float64], errors: NDArray[np.float64], budget: float, level: float
+    sizes: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    unsure: NDArray[np.float64],
+    budget: float,
+    level: float,
 ) -> NDArray[np.float64]:
-    """Labels expected to certify zones of these sizes that hold so many errors, against one budget (rounded down)."""
-    needed = np.zeros(len(sizes))
+    """Labels expected to certify zones of these sizes that hold so many errors, against one budget (rounded down).
+
+    The cost rises steeply where the errors near the budget, so it is averaged over an interval of ``errors``, ``unsure``
+    being their relative error, not taken at a point; a zone that can't pass is planned anew, at a loss of ``RUIN`` of it.
+    """
+    cost = np.zeros(len(sizes))
     some = sizes > 0
-    rows, share = np.ceil(sizes[some]), np.minimum(errors[some] / sizes[some], 1.0)
-    needed[some] = labels_needed(rows, np.floor(np.full(len(rows), budget)), share, level)
-    return np.minimum(needed, sizes)
+    rows = np.ceil(sizes[some])
+    for deviation, weight in INTERVAL:
+        share = np.minimum(errors[some] * np.maximum(1 + deviation * unsure[some], 0.1) / sizes[some], 1.0)
+        needed = labels_needed(rows, np.floor(np.full(len(rows), budget)), share, level)
+        cost[some] += weight * np.minimum(needed, RUIN * rows)
+    return cost
 
 
 def disjoint_pair(

@@ -55,8 +55,8 @@ GROWTH = 0.25
 """A round asks this share of the labels so far."""
 UNIFORM_SHARE = 0.12
 """Uniform rows, as a share of all calls expected: they alone say how many positives hide in a zone."""
-LEARN = 0.5
-"""While fewer rows were asked than this multiple of the draws that certifying would take, learning goes on."""
+LEARN = 1.5
+"""Learning goes on while fewer rows were asked than this multiple of the draws that the zones' errors cost."""
 LAST_BAND = 0.05
 """A band below this share of the labels is asked at once, and the zones are frozen."""
 TRIAL_SHARES = (0.85, 0.13, 0.02)
@@ -182,8 +182,8 @@ class _Run:
             wanted = self._uniform_wanted(asked)
             band = self._sample_band()
             labelled = int(np.sum(self.answers[self.sample] >= 0))
-            certifying = sum(plan.recall_draws + plan.precision_draws for plan in self.plans)
-            learned = asked >= LEARN * certifying
+            excess = sum(plan.recall_draws + plan.precision_draws - plan.floor for plan in self.plans)
+            learned = asked >= LEARN * excess
             enough = learned and len(band) <= LAST_BAND * asked and self.drawn_uniform >= 0.9 * wanted
             if labelled >= TRAINED or enough:
                 return
