@@ -112,13 +112,6 @@ class Workspace:
         except duckdb.Error as error:
             raise QueryError(_first_line(error)) from error
 
-    def aggregates(self) -> frozenset[str]:
-        """Return the names of DuckDB's aggregate functions."""
-        found = self._connection.execute(
-            "SELECT function_name FROM duckdb_functions() WHERE function_type = 'aggregate'"
-        )
-        return frozenset(row[0].lower() for row in found.fetchall())
-
     def close(self) -> None:
         """Release the connection and its files."""
         self._connection.close()

@@ -106,7 +106,7 @@ async def queried(
             workspace.run(statement)
         run.open()
         if calls.listed:
-            sql = await run.follow(plan(tree, calls, workspace.aggregates(), parsed.guarantee))
+            sql = await run.follow(plan(tree, calls, parsed.guarantee))
         else:
             sql = tree.sql("duckdb", normalize_functions=False)
         rows = workspace.table(sql)

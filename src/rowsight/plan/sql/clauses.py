@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from rowsight.plan.sql.aggregates import AGGREGATES
 from rowsight.plan.sql.calls import number_of
 from rowsight.plan.sql.place import Place, SqlError
 from rowsight.plan.sql.text import SITE, Parsed
@@ -149,16 +150,14 @@ class Within:
     condition: exp.Expr | None = None
 
 
-def within(node: exp.Expr, clause: exp.Expr, aggregates: frozenset[str]) -> Within:
+def within(node: exp.Expr, clause: exp.Expr) -> Within:
     """Return the innermost aggregate around ``node``, else the window around it, else its clause."""
     window: exp.Expr | None = None
     child = node
     while child is not clause:
         parent = child.parent
         assert parent is not None
-        if (plain := is_aggregate(parent, aggregates)) or (
-            isinstance(parent, exp.Filter) and is_aggregate(parent.this, aggregates)
-        ):
+        if (plain := is_aggregate(parent)) or (isinstance(parent, exp.Filter) and is_aggregate(parent.this)):
             outer = parent.parent
             filtered = outer.expression.this if plain and isinstance(outer, exp.Filter) else None
             return Within("aggregate", parent, filtered)
@@ -168,9 +167,9 @@ def within(node: exp.Expr, clause: exp.Expr, aggregates: frozenset[str]) -> With
     return Within("clause", clause) if window is None else Within("window", window)
 
 
-def is_aggregate(node: exp.Expr, aggregates: frozenset[str]) -> bool:
+def is_aggregate(node: exp.Expr) -> bool:
     """Say whether ``node`` is an aggregate function that groups rows, not one over a window."""
-    if not (isinstance(node, exp.AggFunc) or (isinstance(node, exp.Func) and _name(node) in aggregates)):
+    if not (isinstance(node, exp.AggFunc) or (isinstance(node, exp.Func) and _name(node) in AGGREGATES)):
         return False
     around = node.parent
     while isinstance(around, _WRAPPERS):

@@ -36,9 +36,9 @@ _SLICE = 4096
 _MOMENTS = ("now", "today", "transaction_timestamp", "get_current_timestamp", "current_localtimestamp")
 
 
-def plan(tree: exp.Query, calls: Calls, aggregates: frozenset[str], levels: dict[str, float] | None = None) -> Planning:
+def plan(tree: exp.Query, calls: Calls, levels: dict[str, float] | None = None) -> Planning:
     """Yield what must be asked, and return the SQL of the result. ``tree`` is changed in place."""
-    planner = _Planner(calls, aggregates)
+    planner = _Planner(calls)
     if levels is not None:
         planner.levels[id(certifiable(tree))] = levels
     pushed_down(tree)
@@ -63,7 +63,6 @@ def _one_moment(tree: exp.Query) -> Steps:
 @dataclass
 class _Planner:
     calls: Calls
-    aggregates: frozenset[str]
     handled: set[int] = field(default_factory=set)
     kept: int = 0
     levels: dict[int, dict[str, float]] = field(default_factory=dict)
@@ -224,9 +223,7 @@ class _Block:
         if not all(isinstance(n, exp.Literal) and n.this.isdigit() for n in numbers):
             return None
         items = self.select.expressions
-        kinds = [
-            n for i in items for n in own(i) if isinstance(n, exp.Window) or is_aggregate(n, self._planner.aggregates)
-        ]
+        kinds = [n for i in items for n in own(i) if isinstance(n, exp.Window) or is_aggregate(n)]
         return None if kinds else sum(int(n.this) for n in numbers)
 
     def _until_full(self, source: Source, asked: list[exp.Expr], most: int) -> Steps:
@@ -279,7 +276,7 @@ class _Block:
         for call in lookups(clause):
             if id(call) in self._planner.handled:
                 continue
-            found = within(call, clause, self._planner.aggregates)
+            found = within(call, clause)
             if found.kind in kinds:
                 needed = guard(call, found.top, truth=False)
                 if found.condition is not None:

@@ -109,7 +109,8 @@ class Connection:
         model, given = self._given(options)
         if self._oracle is not None or not parsed.sites:
             oracle = self._oracle or _NoModel()
-            result = await queried(parsed, tables, oracle, model=model or "", locked=not self._allow)
+            seed = int(given.get("seed", 0))
+            result = await queried(parsed, tables, oracle, model=model or "", locked=not self._allow, seed=seed)
         else:
             result = await self._asked(parsed, tables, model, given)
         self.certificates += _listed(result, parsed.text)
