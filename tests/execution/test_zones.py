@@ -173,3 +173,12 @@ def test_the_promise_fails_no_more_often_than_it_says(kind: str) -> None:
         decision, _, _ = drive(features, truth, precision=0.9, recall=0.9, confidence=1 - failure, seed=seed)
         failures += decision.certificate["certified"] and min(figures(decision.answers, truth)) < 0.9
     assert failures <= binom.ppf(0.999, trials, failure)
+
+
+def test_a_large_table_is_planned_on_a_sample() -> None:
+    features, truth = noisy(120_000, 0.3, 13, noise=0.5)
+    decision, asked, _ = drive(features, truth, precision=0.9, recall=0.9)
+    assert decision.certificate["certified"]
+    assert sum(map(len, asked)) < 3000
+    assert min(figures(decision.answers, truth)) >= 0.9
+    assert len(decision.summary["histogram"]["cuts"]) == 2

@@ -582,8 +582,13 @@ class _Run:
         return {"metric": "zones", "rounds": self.history, "zones": zones, "histogram": self._histogram(asked), **shown}
 
     def _histogram(self, asked: NDArray[np.bool_]) -> dict[str, list[float]]:
-        """Count rows asked and proxied over 40 ranges of the proxy's score."""
+        """Count rows asked and proxied over 40 ranges of the proxy's score; ``cuts``: where the zones end."""
         scores = getattr(self, "zone_scores", np.zeros(self.count))
         edges = np.histogram_bin_edges(scores, bins=40)
         counts = {name: np.histogram(scores[mask], edges)[0] for name, mask in (("asked", asked), ("proxied", ~asked))}
-        return {"edges": edges.tolist(), **{name: [int(v) for v in values] for name, values in counts.items()}}
+        cuts = []
+        for (_, zone), trials in self.trials.items():
+            if len(trials[-1].members):
+                inside = scores[trials[-1].members]
+                cuts.append(float(inside.max() if zone == REJECTED else inside.min()))
+        return {"edges": edges.tolist(), "cuts": cuts, **{n: [int(v) for v in values] for n, values in counts.items()}}
