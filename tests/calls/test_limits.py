@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from virtual_time import run_virtually
 
 from rowsight.calls.endpoints import Endpoint
-from rowsight.calls.limits import Concurrency, TokenBucket
+from rowsight.calls.limits import FIRST_LIMIT, Concurrency, TokenBucket
 from rowsight.calls.pool import Ceiling, Lease, Pool
 from rowsight.calls.reply import Reply, SendFailure
 
@@ -181,3 +181,14 @@ def test_a_rate_per_minute_is_kept():
         return server.served
 
     assert 50 <= run_virtually(main()) <= 60
+
+
+def test_a_server_that_works_one_by_one_is_not_asked_until_it_times_out():
+    """Calls that take a quarter of their timeout end the growth; the queue gets shorter, not longer."""
+    limit = Concurrency(256, clock=lambda: 0.0)
+    for _ in range(10):
+        limit.leave(limit.enter(), "slow")
+    before = limit.limit
+    for _ in range(400):
+        limit.leave(limit.enter(), "slow")
+    assert limit.limit < before <= FIRST_LIMIT

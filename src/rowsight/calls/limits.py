@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Literal
 
 Clock = Callable[[], float]
-Signal = Literal["ok", "overload", "neutral"]
-"""What a finished call says of the server's load: it bore it, it didn't (429, 503, a timeout), or nothing."""
+Signal = Literal["ok", "slow", "overload", "neutral"]
+"""What a finished call says of the server's load: it bore it, it bore it but calls queue there for long, it didn't bear
+it (429, 503, a timeout), or nothing."""
 
 FIRST_LIMIT = 16
 MINUTE = 60.0
@@ -144,6 +145,8 @@ class Concurrency:
         excess = signal == "overload" and not self._allows()
         if excess:
             self._shrink(pause)
+        elif signal == "slow":
+            self._queues()
         elif signal == "ok":
             self._bore(position)
         if self._mark:
@@ -171,6 +174,15 @@ class Concurrency:
             self._step = min(2 * self._step, max(1.0, self.limit / 4))
             self._hold = _SHORTEST_HOLD
             self._since = 0
+
+    def _queues(self) -> None:
+        """Grow no more, and give a slot back now and then: more calls would only wait longer, up to their timeout."""
+        self._since += 1
+        self._slow_start = False
+        self._probe_at = self._clock() + _LONGEST_HOLD
+        if self._since >= self.limit:
+            self._since = 0
+            self.limit = max(1.0, self.limit - 1.0)
 
     def _grow(self, by: float) -> None:
         self.limit = min(float(self.cap), self.limit + by)

@@ -27,6 +27,8 @@ SHORT_PAUSE = 1.0
 """A server that is paused for longer counts as unhealthy: calls go to the next priority."""
 UNREACHABLE = 3
 """Failed connections in a row after which a server that never answered is given up for now."""
+QUEUES_AT = 0.25
+"""A call that took this share of its timeout stood in a queue: more at once would only wait, and time out."""
 _OVERLOADED = frozenset({503, 529})
 _DEAF = frozenset({"connection", "server_error", "timeout"})
 
@@ -115,6 +117,7 @@ class Lease:
     tokens: int
     position: int
     ticket: int
+    left_at: float
 
     @property
     def endpoint(self) -> Endpoint:
@@ -182,6 +185,8 @@ class Pool:
         self._note(server, sent)
         pause = sent.retry_after or 0.0 if isinstance(sent, SendFailure) else 0.0
         signal = _signal(sent)
+        if signal == "ok" and now - lease.left_at > QUEUES_AT * lease.endpoint.timeout:
+            signal = "slow"
         excess = server.concurrency.leave(lease.position, signal, pause)
         if pause and (excess or signal != "overload"):
             server.paused_until = max(server.paused_until, now + pause)
@@ -245,7 +250,7 @@ class Pool:
         for bucket, counts_tokens in server.rates:
             bucket.take(tokens if counts_tokens else 1)
         ceiling.in_flight += 1
-        return Lease(server, tokens, server.concurrency.enter(), server.breaker.enter())
+        return Lease(server, tokens, server.concurrency.enter(), server.breaker.enter(), self._clock())
 
     def _choose(self, tokens: int, avoid: str | None) -> Server | float:
         now = self._clock()

@@ -81,8 +81,11 @@ class Work:
 
     def progress(self, rows: int | None, seconds: float) -> Progress:
         """Return how far the run is."""
-        first = self.report.asks[0].rows if self.report.asks else 0
         tally = self.gateway.tally
+        counted = self.report.asks[0].rows if self.report.asks else 0
+        first = (
+            counted if rows is None else max(counted, min(tally.finished, rows))
+        )  # batches count when they are whole
         known = self.report.total("from_ledger"), self.report.total("failed")
         return Progress(first, rows, self.gateway.in_flight, tally.calls, *known, tally.cost, seconds)
 
