@@ -471,7 +471,7 @@ class _Run:
         shown = {name: body[name] for name in ("asked", "proxied", "training", "certifying", "certified", "reached")}
         prefixes = [None if t.aim is None else t.bounds[t.aim].population for t in trials]
         if not body["proxied"]:
-            shown["note"] = "Every row was asked: at this level the proxy could not have saved a call."
+            shown["note"] = "Every row was asked or known: no row was left to the proxy."
         more = {"rounds": self.history, "zones": zones, "prefix": prefixes, "histogram": self._histogram()}
         return {"metric": "accuracy", **more, **shown}
 
