@@ -294,6 +294,8 @@ def _tree(tokens: list[Token], text: str) -> exp.Query:
     ) as error:  # the parser's own slips on odd input
         raise SqlError(f"the query can't be read: {type(error).__name__} in the parser; check its syntax") from error
     tree = statements[0] if len(statements) == 1 else None
+    if isinstance(tree, exp.Values):
+        tree = exp.select("*").from_(exp.alias_(tree, "rows", table=True) if not tree.alias else tree)
     if not isinstance(tree, exp.Query):
         raise SqlError("this is no query; write SELECT ...", Place(1, 1))
     return tree
