@@ -34,7 +34,8 @@ Check = Callable[[str], str]
 """Returns the canonical text of a valid answer, raises ``InvalidAnswerError`` with words for the repair attempt."""
 
 AHEAD = 48
-"""Calls that may hold a reservation while they wait for a slot: they hide the ledger's latency."""
+"""Calls that may hold a reservation while they wait for a slot, under a budget: what is reserved at a kill stays spent.
+Without one there are as many as slots, so that all slots can be filled at once while the ledger commits the next claims."""
 OVERHEAD_TOKENS = 64
 """Tokens of a request that are neither its messages nor its schema, at most."""
 
@@ -59,6 +60,7 @@ class Tally:
     cost: float | None = 0.0
     retries: int = 0
     repairs: int = 0
+    finished: int = 0
     truncated: int = 0
 
     def add(self, usage: Usage, cost: float | None) -> None:
@@ -77,8 +79,8 @@ class Gateway:
         self._started = time.time()
         self._joined: dict[bytes, asyncio.Future[Delivery]] = {}
         self._failed: dict[bytes, Failure] = {}
-        self._ahead = asyncio.Semaphore(AHEAD)
-        self._high_water = 2 * parts.concurrency + AHEAD
+        self._ahead = asyncio.Semaphore(parts.ahead)
+        self._high_water = 2 * parts.concurrency + parts.ahead
         self._roomy = asyncio.Event()
         self._roomy.set()
         self._open = 0
@@ -187,22 +189,25 @@ class Gateway:
             outcome = await talk.outcome()
             recorded = await self._ledger.settle(self._parts.run, request.key, outcome, talk.spent)
         except EndpointError as error:
-            await self._given_up(request, talk, str(error))
+            await self._give_up(request, talk, "connection", str(error))
+            raise
+        except asyncio.CancelledError:
+            await self._give_up(request, talk, "cancelled", "the run was stopped")
             raise
         finally:
             self._open -= 1
             self._settled.set()
+        self.tally.finished += 1
         if isinstance(recorded, Failure):
             self._failed[request.key] = recorded
         return Delivery(None if talk.over_budget else recorded)
 
-    async def _given_up(self, request: Request, talk: Talk, why: str) -> None:
-        """Close a claim that no server can answer: what was sent stays spent, what never left is given back."""
-        if talk.spent == Amounts():
+    async def _give_up(self, request: Request, talk: Talk, reason: FailureReason, detail: str) -> None:
+        """End a claim without an outcome: what was sent counts; where nothing was, the claim is given back."""
+        if talk.sent:
+            await self._ledger.settle(self._parts.run, request.key, talk.failure(reason, detail, None), talk.spent)
+        else:
             await self._ledger.release(self._parts.run, request.key)
-            return
-        failure = Failure("connection", why, time.time())
-        await self._ledger.settle(self._parts.run, request.key, failure, talk.spent)
 
     async def _claim(self, request: Request, worst: Amounts) -> Delivery | None:
         """Reserve the call; return a delivery where nothing is to be sent, ``None`` when the call is ours to make."""
@@ -231,13 +236,18 @@ class Gateway:
 
 @dataclass(frozen=True)
 class Parts:
-    """What the road is made of; ``dearest`` are the highest prices (US dollars per million tokens) among the endpoints."""
+    """What the road is made of.
+
+    ``dearest`` are the highest prices (US dollars per million tokens) among the endpoints; ``concurrency`` the most calls in
+    flight, ``ahead`` the most beside them that hold a reservation.
+    """
 
     run: str
     ledger: Ledger
     dispatch: Dispatch
     dearest: tuple[float | None, float | None]
     concurrency: int
+    ahead: int
     store_prompts: bool
     provenance: Callable[[list[bytes]], dict[bytes, Answer]]
 
@@ -259,7 +269,8 @@ class Parts:
 class Talk:
     """One question's way to an outcome: requests by the dispatcher, their reservations, one repair.
 
-    ``spent`` is what its requests came to; ``over_budget`` says that one more was worth it and didn't fit.
+    ``sent`` counts its requests, ``spent`` is what they came to; ``over_budget`` says that one more was worth it and
+    didn't fit.
     """
 
     def __init__(
@@ -268,7 +279,8 @@ class Talk:
         self.spent, self.over_budget = Amounts(), False
         self._tally, self._gateway, self._parts = gateway.tally, gateway, parts
         self._request, self._check, self._worst, self._ahead = request, check, worst, ahead
-        self._usage, self._requests = Usage(), 0
+        self.sent = 0
+        self._usage = Usage()
         self._cost: float | None = 0.0
         self._last: SendFailure | None = None
 
@@ -291,18 +303,18 @@ class Talk:
         try:
             return self._answer(*result)
         except InvalidAnswerError as error:
-            return self._failure("invalid_answer", f"{fault}; its repair: {error}", result[0].name)
+            return self.failure("invalid_answer", f"{fault}; its repair: {error}", result[0].name)
 
     async def _reply(self, request: Request) -> tuple[Endpoint, Reply] | Failure:
         parts = self._parts
-        before_any = self._requests
+        before_any = self.sent
         found = await parts.dispatch.ask(request, _likely_tokens(request), before=self._before, after=self._after)
-        self._tally.retries += max(self._requests - before_any - 1, 0)
+        self._tally.retries += max(self.sent - before_any - 1, 0)
         if found is None:
             last = self._last
             words = "the budget left no room to try again"
             reason: FailureReason = last.reason if last else "cancelled"
-            return self._failure(reason, f"{last.detail}; {words}" if last else words, None)
+            return self.failure(reason, f"{last.detail}; {words}" if last else words, None)
         if isinstance(found, Failure):
             return replace(found, usage=self._usage, cost=self._cost)
         return found
@@ -312,12 +324,10 @@ class Talk:
         del endpoint
         self._ahead()
         parts = self._parts
-        if self._requests and not await parts.ledger.reserve_again(
-            parts.run, self._request.key, self._worst, self.spent
-        ):
+        if self.sent and not await parts.ledger.reserve_again(parts.run, self._request.key, self._worst, self.spent):
             self.over_budget = True
             return False
-        self._requests += 1
+        self.sent += 1
         self._tally.calls += 1
         self._gateway.in_flight += 1
         return True
@@ -345,7 +355,8 @@ class Talk:
         said = reply.fingerprint, reply.logprob
         return Answer(text, reply.model, endpoint.name, now, self._usage, self._cost, *said)
 
-    def _failure(self, reason: FailureReason, detail: str, endpoint: str | None) -> Failure:
+    def failure(self, reason: FailureReason, detail: str, endpoint: str | None) -> Failure:
+        """Return a failure with what the requests so far have used."""
         return Failure(reason, detail, time.time(), self._usage, self._cost, endpoint)
 
 
@@ -419,12 +430,13 @@ async def open_gateway(
         )
     ledger: Ledger = SqliteLedger.open(state, store_prompts=options.store_prompts) if options.ledger else MemoryLedger()
     try:
-        await (ledger.resume(run, budget) if resuming else ledger.begin_run(run, spec, budget))
+        record = await (ledger.resume(run, budget) if resuming else ledger.begin_run(run, spec, budget))
         async with ChatClient(environment) as client:
             pool = Pool(options.model, endpoints, Ceiling(options.concurrency))
             dispatch = Dispatch(pool, client, RetryPolicy(attempts=options.attempts))
-            limits = dearest, options.concurrency, options.store_prompts
-            parts = Parts(run, ledger, dispatch, *limits, _finder(ledger, state))
+            ahead = AHEAD if record.account.budget else max(AHEAD, options.concurrency)
+            limits = dearest, options.concurrency, ahead
+            parts = Parts(run, ledger, dispatch, *limits, options.store_prompts, _finder(ledger, state))
             try:
                 yield Gateway(parts)
             except BaseException as error:
