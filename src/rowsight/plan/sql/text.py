@@ -6,7 +6,10 @@ none for BigQuery's ``AI.IF``. Each call becomes a function ``__site_<n>``; ``si
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -278,9 +281,26 @@ def _step(tokens: list[Token], i: int) -> tuple[str | int, int] | None:
     return None
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the parser from logging what it doesn't support: that is refused with an error of ours."""
+    logger = logging.getLogger("sqlglot")
+
+    def silent(record: logging.LogRecord) -> bool:
+        del record
+        return False
+
+    logger.addFilter(silent)
+    try:
+        yield
+    finally:
+        logger.removeFilter(silent)
+
+
 def _tree(tokens: list[Token], text: str) -> exp.Query:
     try:
-        statements = DuckDB().parser().parse(tokens, text)
+        with _quiet():
+            statements = DuckDB().parser().parse(tokens, text)
     except ParseError as error:
         raise _unparsed(error, text) from error
     except RecursionError as error:
