@@ -3,9 +3,10 @@
     python benchmarks/throughput.py [--rows 40000] [--in-flight 64 256] [--latency 200] [--skip-wall] [--rounds 3]
 
 The server is `rowsight simulate` in a process of its own. First part: N rows at a fixed latency and a fixed number of
-calls in flight, against the ideal N x latency / in flight; the run reads a file, keeps a ledger and writes a file. Second
-part: no latency; CPU seconds of this process for a row, every part of the run included (reading, prompts, ledger's thread,
-writing), beside a bare loop that sends the same bodies and reads the answers. Ratios within a round are what counts.
+calls in flight, against the ideal N x latency / in flight and against a bare loop, which shows what the machine bears at
+that moment; the run reads a file, keeps a ledger and writes a file. Second part: no latency; CPU seconds of this process
+for a row, every part of the run included (reading, prompts, ledger's thread, writing), beside a bare loop that sends the
+same bodies and reads the answers. Ratios within a round are what counts.
 """
 
 from __future__ import annotations
@@ -53,12 +54,12 @@ def run(table: Path, url: str, folder: Path, in_flight: int, *, ledger: bool = T
         return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def bare(url: str, rows: int, in_flight: int) -> float:
-    """Return CPU seconds of a loop that does nothing but ask."""
+def bare(url: str, rows: int, in_flight: int) -> tuple[float, float]:
+    """Return wall and CPU seconds of a loop that does nothing but ask."""
     question = FILTER.question(QUESTION)
     schema = {"name": "answer", "schema": question.answer.schema, "strict": True}
 
-    async def main() -> float:
+    async def main() -> tuple[float, float]:
         numbers = iter(range(rows))
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
@@ -77,21 +78,22 @@ def bare(url: str, rows: int, in_flight: int) -> float:
                         said = orjson.loads(await reply.read())["choices"][0]["message"]["content"]
                         assert orjson.loads(said)["answer"] is truth(number)
 
-            started = time.process_time()
+            wall, cpu = time.perf_counter(), time.process_time()
             await asyncio.gather(*(work() for _ in range(in_flight)))
-            return time.process_time() - started
+            return time.perf_counter() - wall, time.process_time() - cpu
 
     return uvloop.run(main())
 
 
 def wall_times(options: argparse.Namespace, folder: Path) -> None:
-    print(f"{'in flight':>10}{'rows':>10}{'seconds':>10}{'ideal':>10}{'x ideal':>10}{'CPU us/row':>12}")
+    print(f"{'in flight':>10}{'rows':>10}{'ideal s':>10}{'bare s':>10}{'run s':>10}{'x ideal':>10}{'x bare':>10}")
     server = Server(folder / "table.jsonl", latency=options.latency)
     for in_flight in options.in_flight:
-        wall, cpu = run(folder / "table.jsonl", server.url, folder, in_flight)
         ideal = options.rows * options.latency / 1000 / in_flight
-        figures = f"{wall:>10.1f}{ideal:>10.1f}{wall / ideal:>10.3f}{cpu / options.rows * 1e6:>12.0f}"
-        print(f"{in_flight:>10}{options.rows:>10,}{figures}", flush=True)
+        loop, _ = bare(server.url, options.rows, in_flight)
+        wall, _ = run(folder / "table.jsonl", server.url, folder, in_flight)
+        seconds = f"{ideal:>10.1f}{loop:>10.1f}{wall:>10.1f}"
+        print(f"{in_flight:>10}{options.rows:>10,}{seconds}{wall / ideal:>10.3f}{wall / loop:>10.3f}", flush=True)
     server.stop()
 
 
@@ -101,7 +103,7 @@ def cpu_times(options: argparse.Namespace, folder: Path) -> None:
     figures: dict[str, list[float]] = {"bare aiohttp loop": [], "run without a ledger": [], "run with a ledger": []}
     for _ in range(options.rounds):
         size = 64
-        figures["bare aiohttp loop"].append(bare(server.url, options.cpu_rows, size))
+        figures["bare aiohttp loop"].append(bare(server.url, options.cpu_rows, size)[1])
         figures["run without a ledger"].append(run(table, server.url, folder, size, ledger=False)[1])
         figures["run with a ledger"].append(run(table, server.url, folder, size)[1])
     server.stop()
