@@ -11,7 +11,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
-_WIDTH, _HEIGHT, _MARGIN = 720, 260, 44
+_WIDTH, _HEIGHT, _MARGIN = 720, 280, 44
+_TITLE = 96
 
 
 def terminal(histogram: Mapping[str, Any], *, height: int = 6) -> str:
@@ -46,8 +47,8 @@ def _heights(histogram: Mapping[str, Any], name: str, height: float) -> list[flo
 
 def svg(histogram: Mapping[str, Any], title: str) -> str:
     """Return the picture as an SVG document that stands alone, readable on light and dark paper."""
-    proxied, asked = (_heights(histogram, name, _HEIGHT / 2 - _MARGIN) for name in ("proxied", "asked"))
-    edges, bins, middle = histogram["edges"], len(histogram["asked"]), _HEIGHT / 2
+    proxied, asked = (_heights(histogram, name, _HEIGHT / 2 - _MARGIN - 12) for name in ("proxied", "asked"))
+    edges, bins, middle = histogram["edges"], len(histogram["asked"]), _HEIGHT / 2 + 12
     step = (_WIDTH - 2 * _MARGIN) / max(bins, 1)
     bars = []
     for i in range(bins):
@@ -58,12 +59,12 @@ def svg(histogram: Mapping[str, Any], title: str) -> str:
         bars.append(_bar(x, middle, width, asked[i], "#d08a2e", f"{histogram['asked'][i]:,} asked"))
     marks = [_mark(edges, cut, bins, step) for cut in histogram.get("cuts", [])]
     texts = [
-        _text(_MARGIN, 22, title, "bold"),
+        _text(_MARGIN, 20, title if len(title) <= _TITLE else title[: _TITLE - 1] + "…", "bold"),
         _text(_MARGIN, _HEIGHT - 12, f"{edges[0]:.2g}"),
         _text(_WIDTH - _MARGIN, _HEIGHT - 12, f"{edges[-1]:.2g}", anchor="end"),
         _text(_WIDTH / 2, _HEIGHT - 12, "the proxy's score (rows on a logarithmic scale)", anchor="middle"),
-        _text(_WIDTH - _MARGIN, 22, "■ answered by the proxy", fill="#3b6fb6", anchor="end"),
-        _text(_WIDTH - _MARGIN, 40, "■ asked", fill="#d08a2e", anchor="end"),
+        _text(_MARGIN, 40, "■ answered by the proxy", fill="#3b6fb6"),
+        _text(_MARGIN + 170, 40, "■ asked", fill="#d08a2e"),
     ]
     axis = f'<line x1="{_MARGIN}" x2="{_WIDTH - _MARGIN}" y1="{middle}" y2="{middle}" stroke="#888"/>'
     body = "\n".join([*bars, axis, *marks, *texts])
