@@ -45,3 +45,9 @@ bench-throughput: .venv/developed
 
 clean:
 	rm -rf .venv build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# Calls that precision and recall cost, beside the informed limit (hours for all 20 seeds; resumes where it stopped).
+.PHONY: bench-zones
+bench-zones: .venv/developed
+	$(BIN)/python benchmarks/zones_cost.py --seeds 20 --systems ours,limit
+	$(BIN)/python benchmarks/zones_cost.py --table

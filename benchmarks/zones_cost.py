@@ -37,6 +37,7 @@ from rowsight.proxies.features import Featurizer
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = Path(__file__).parent / "results" / "zones_cost.json"
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "guarantees.md"
 LEVELS = (0.9, 0.95)
 FAILURE = 0.05
 BOUGHT = 500
@@ -285,6 +286,14 @@ def _cell(results: dict[str, Any], system: str, name: str, level: float) -> str:
     return f"{calls:,.0f} ({100 * calls / rows:.1f}%), {sum(r['missed'] for r in runs)}/{len(runs)} missed"
 
 
+def document(text: str) -> None:
+    """Put the table between its marks in the docs."""
+    begin, end = "<!-- zones cost: begin -->", "<!-- zones cost: end -->"
+    page = DOCS.read_text(encoding="utf-8")
+    head, rest = page.split(begin)
+    DOCS.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
@@ -292,9 +301,15 @@ def main() -> None:
     parser.add_argument("--only", default="", help="words that choose predicates, separated by commas")
     parser.add_argument("--rivals", type=Path, help="directory of unpacked wheels")
     parser.add_argument("--again", action="store_true", help="repeat runs that are kept")
-    parser.add_argument("--table", action="store_true", help="print the table of what is kept")
+    parser.add_argument(
+        "--table", action="store_true", help="print the table of what is kept, and put it into the docs"
+    )
     options = parser.parse_args()
-    print(table()) if options.table else run(options)
+    if options.table:
+        print(table())
+        document(table())
+    else:
+        run(options)
 
 
 if __name__ == "__main__":

@@ -51,13 +51,13 @@ TUNED = 2_000
 FIRST = 100
 """Uniform rows asked first."""
 ROUNDS = 80
-GROWTH = 0.25
-"""A round asks this share of the labels so far."""
+GROWTH, GROWTH_LATE, LATE = 0.25, 0.5, 3_000
+"""A round asks this share of the labels so far; the larger one beyond so many labels, where a refit takes longest."""
 UNIFORM_SHARE = 0.12
 """Uniform rows, as a share of all calls expected: they alone say how many positives hide in a zone."""
 LEARN = 1.5
 """Learning goes on while fewer rows were asked than this multiple of the draws that the zones' errors cost."""
-LAST_BAND = 0.05
+LAST_BAND = 0.08
 """A band below this share of the labels is asked at once, and the zones are frozen."""
 TRIAL_SHARES = (0.85, 0.13, 0.02)
 """Shares of a zone's failure probability: the first trial, and those planned anew."""
@@ -204,7 +204,8 @@ class _Run:
         yield from self._ask(rows, "uniform")
 
     def _round_size(self, band: int, asked: int, uniform: int) -> int:
-        size = min(max(60, int(GROWTH * asked) - uniform), band)
+        growth = GROWTH if asked < LATE else GROWTH_LATE
+        size = min(max(60, int(growth * asked) - uniform), band)
         return band if size > 0.7 * band else size
 
     def _refit(self) -> None:
