@@ -248,8 +248,7 @@ def test_two_processes_of_one_run_share_its_budget(tmp_path: Path) -> None:
 def test_ctrl_c_ends_with_130_and_keeps_the_answers(tmp_path: Path) -> None:
     with open_shop(tmp_path, latency_ms=20.0) as shop:
         table, out = shop.table(range(300)), tmp_path / "out.jsonl"
-        command = shop.asking(table, "--concurrency", "4", "--out", out)
-        process = shop.start(command)
+        process = shop.start(shop.asking(table, "--concurrency", "4", "--budget", "250calls", "--out", out))
         _wait(lambda: shop.requests >= 40)
         process.send_signal(signal.SIGINT)
         said, words = process.communicate(timeout=30)
@@ -257,6 +256,8 @@ def test_ctrl_c_ends_with_130_and_keeps_the_answers(tmp_path: Path) -> None:
         assert "every answer is kept" in words
         assert not out.exists()
         asked = shop.requests
+        (run,) = json.loads(shop.call(shop.command("runs"))[1])["runs"]
+        assert (run["status"], run["spent"]["calls"]) == ("interrupted", asked)
         status, said, _ = shop.call(shop.asking(table, "--out", out, "--concurrency", "64"))
         report = json.loads(said)
         assert (status, report["asked"], report["failed"]) == (0, 300, 0)
