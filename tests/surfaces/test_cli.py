@@ -227,3 +227,27 @@ def test_a_certificate_is_saved_and_verified(cli):
     pq.write_table(pq.read_table("tickets.parquet").slice(1), "other.parquet")
     assert cli("verify", "c.json", "other.parquet", server=None).code == 1
     assert "nothing to save" in cli(*FILTER, "--certificate", "c.json").err
+
+
+def test_the_bare_command_shows_its_help(cli):
+    done = cli(server=None)
+    assert (done.code, done.err) == (0, "")
+    assert "Commands:\n  filter" in done.out
+
+
+def test_a_filter_of_no_rows_has_kept_none_of_them(cli):
+    report = cli(*FILTER, "--limit", "0", "--json").json
+    assert (report["rows"], report["kept"], report["calls"]) == (0, 0, 0)
+
+
+def test_failures_are_told_with_what_was_said_of_a_row(cli):
+    done = cli("classify", "tickets.parquet", "Which topic has {text}?", "--labels", "parcel,refund")
+    assert done.code == 0
+    assert "have no answer: refused" in done.out
+    assert "refused, such as row 2: " in done.out
+
+
+def test_a_port_that_is_none_is_refused(cli):
+    done = cli(*("simulate", "tickets.parquet", "--truth", "late", "--text", "text", "--port", "99999"), server=None)
+    assert (done.code, done.out) == (2, "")
+    assert "99999" in done.err

@@ -65,6 +65,7 @@ class Work:
         for node in walk(plan):
             if isinstance(node, Ask):
                 report = AskReport(node.question.operator, node.question.template.source, node.into)
+                report.kept = 0 if report.operator == "filter" else None
                 path = self.directory / f"unjudged-{len(self.asks)}.arrow"
                 self.asks[id(node)] = AskWork(report, Unjudged(path))
                 self.report.asks.append(report)

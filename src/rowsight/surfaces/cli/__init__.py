@@ -73,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = status if isinstance(status, int) else 0
     except click.exceptions.Exit as stop:
         code = stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as asked:
+        click.echo(asked.ctx.get_help() if asked.ctx else asked.format_message())
+        code = 0
     except click.ClickException as error:
         code = _say(_with_usage(error), 2)
     except RowsightError as error:

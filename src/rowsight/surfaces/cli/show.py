@@ -120,8 +120,18 @@ def result(found: Result, *, as_json: bool, out: Path | None) -> None:
     answers = [n for ask in found.report.asks for n in (ask.into, f"{ask.into}_status") if n in head.column_names]
     rows(head.select([*answers, *(n for n in head.column_names if n not in answers)]), len(found))
     click.echo(report_text(found.report))
+    for line in failure_lines(found):
+        click.echo(line)
     if out is not None:
         click.echo(f"Written to {out}")
+
+
+def failure_lines(found: Result) -> list[str]:
+    """Return for each reason of failure what was said of one row."""
+    if not found.report.total("failed"):
+        return []
+    first = {row["reason"]: row for row in reversed(found.failures.to_pylist()) if row["status"] == "failed"}
+    return [f"{reason}, such as row {row['row']:,}: {row['detail']}" for reason, row in first.items()]
 
 
 def rows(table: Any, total: int) -> None:

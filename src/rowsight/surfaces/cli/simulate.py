@@ -12,7 +12,13 @@ from rowsight.surfaces.cli.options import with_options
 
 _FLAGS: tuple[Callable[..., Any], ...] = (
     click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on."),
-    click.option("--port", type=int, default=0, help="The port to listen on; 0 picks one and prints it."),
+    click.option(
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=0,
+        metavar="N",
+        help="The port to listen on; 0 picks one and prints it.",
+    ),
     click.option("--seed", type=int, default=0, show_default=True, help="Seeds noise and faults."),
     click.option("--latency", "latency_ms", type=float, default=0.0, metavar="MS", help="Median latency."),
     click.option("--latency-sigma", type=float, default=0.0, metavar="S", help="Shape of a log-normal latency."),
