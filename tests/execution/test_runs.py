@@ -306,6 +306,15 @@ def test_another_model_answers_only_where_that_is_allowed_and_the_provenance_say
     assert set(found.column("endpoint").to_pylist()) == {"second"}
 
 
+def test_the_timeout_given_is_that_of_endpoints_without_their_own(tmp_path: Path) -> None:
+    with open_shop(tmp_path, rate_hang=1.0) as shop:
+        url = shop.server.base_url
+        path = tmp_path / "endpoints.toml"
+        path.write_text(f'[models.sim]\nendpoints = [{{name = "silent", base_url = "{url}"}}]', encoding="utf-8")
+        result = shop.filter(shop.table([1]), endpoints=path, base_url=None, timeout=0.2, attempts=1)
+    assert result.report.failures == Counter(timeout=1)
+
+
 def test_a_dearer_substitute_keeps_to_the_budget(shop: Shop) -> None:
     path = shop.directory / "dear.toml"
     path.write_text(

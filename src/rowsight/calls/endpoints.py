@@ -31,6 +31,7 @@ from urllib.parse import urlsplit
 from rowsight.core.errors import InputError, nearest
 
 OPENAI = "https://api.openai.com/v1"
+USUAL_TIMEOUT = 60.0
 _SECRET_HEADERS = {"authorization", "api-key", "x-api-key", "proxy-authorization", "cookie"}
 _VARIABLE = re.compile(r"\$\{\w+\}")
 
@@ -56,7 +57,7 @@ class Endpoint:
     tpm: int | None = None
     price_in: float | None = None
     price_out: float | None = None
-    timeout: float = 60.0
+    timeout: float = USUAL_TIMEOUT
     headers: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
     api_version: str | None = None
     substitute: bool = False
@@ -133,7 +134,7 @@ def endpoints_of(options: Where, environment: Mapping[str, str]) -> tuple[Endpoi
     Several base URLs make a pool of one model's servers; each may end in ``;weight=2;priority=1``.
     """
     if options.endpoints is not None:
-        found = Catalog.read(options.endpoints).endpoints(options.model)
+        found = Catalog.read(options.endpoints, timeout=options.timeout).endpoints(options.model)
         return tuple(_with_defaults(e, options) for e in found)
     given = options.base_url or environment.get("OPENAI_BASE_URL") or OPENAI
     urls = [given] if isinstance(given, str) else list(given)
@@ -224,23 +225,28 @@ class Catalog:
     models: Mapping[str, _Model]
 
     @classmethod
-    def read(cls, path: Path) -> Catalog:
-        """Read a TOML file; anything wrong in it is an ``InputError`` that names the place and the nearest valid name."""
+    def read(cls, path: Path, *, timeout: float = USUAL_TIMEOUT) -> Catalog:
+        """Read a TOML file; anything wrong in it is an ``InputError`` that names the place and the nearest valid name.
+
+        ``timeout`` is that of endpoints for which the file gives none.
+        """
         try:
             loaded = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(f"the endpoints file {path} can't be read: {error.strerror}") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"the endpoints file {path} is not TOML: {error}") from error
-        return cls.of(loaded, str(path))
+        return cls.of(loaded, str(path), timeout=timeout)
 
     @classmethod
-    def of(cls, loaded: Mapping[str, Any], shown: str) -> Catalog:
-        """Return the catalog of a parsed file, called ``shown`` in errors."""
+    def of(cls, loaded: Mapping[str, Any], shown: str, *, timeout: float = USUAL_TIMEOUT) -> Catalog:
+        """Return the catalog of a parsed file, called ``shown`` in errors; ``timeout`` as in ``read``."""
         _check_keys(shown, loaded, {"models": dict})
         if not loaded.get("models"):
             raise InputError(f'{shown} names no model; write [models."NAME"] and [[models."NAME".endpoints]]')
-        models = {name: _model(f"{shown}, model {name!r}", name, value) for name, value in loaded["models"].items()}
+        models = {
+            name: _model(f"{shown}, model {name!r}", name, value, timeout) for name, value in loaded["models"].items()
+        }
         for name, model in models.items():
             for other in model.substitutes:
                 if other not in models:
@@ -262,14 +268,14 @@ class Catalog:
         return (*found.endpoints, *(replace(e, substitute=True) for other in others for e in other.endpoints))
 
 
-def _model(where: str, name: str, value: Any) -> _Model:
+def _model(where: str, name: str, value: Any, timeout: float) -> _Model:
     if not isinstance(value, dict):
         raise InputError(f"{where} is not a table; write [models.{name!r}]")
     _check_keys(where, value, _MODEL_KEYS)
     entries = value.get("endpoints", [])
     if not entries:
         raise InputError(f"{where} has no endpoint; add one under [[models.{name!r}.endpoints]]")
-    shared = {key: value[key] for key in ("price_in", "price_out") if key in value}
+    shared = {"timeout": timeout} | {key: value[key] for key in ("price_in", "price_out") if key in value}
     endpoints = tuple(_endpoint(f"{where}, endpoint {i}", name, e, shared) for i, e in enumerate(entries, 1))
     names = [e.name for e in endpoints]
     for repeated in {n for n in names if names.count(n) > 1}:
