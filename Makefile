@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test lint bench validity chaos soak bench-throughput docs clean
+.PHONY: install demo test lint docs validity chaos soak fuzz-sql bench-throughput bench-accuracy clean
 
 install: .venv/installed
 .venv/installed: pyproject.toml
@@ -42,6 +42,20 @@ soak: .venv/developed
 # Wall time beside the ideal and CPU beside a bare aiohttp loop.
 bench-throughput: .venv/developed
 	$(BIN)/python benchmarks/throughput.py
+
+# Counts how often a certificate is false, under attack; writes docs/validity.md.
+validity: .venv/developed
+	$(BIN)/python -m benchmarks.validity
+
+# 5,000 generated queries against a reference that asks every row, 2,000 certified ones against exhaustive evaluation.
+fuzz-sql: .venv/developed
+	$(BIN)/python benchmarks/fuzz_sql.py 5000
+	$(BIN)/python benchmarks/fuzz_sql_certified.py 2000
+
+# Calls that accuracy costs, beside the omniscient threshold (resumes where it stopped).
+bench-accuracy: .venv/developed
+	$(BIN)/python benchmarks/accuracy_cost.py --seeds 20
+	$(BIN)/python benchmarks/accuracy_cost.py --table
 
 clean:
 	rm -rf .venv build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
