@@ -132,7 +132,7 @@ class QueryRun:
     async def ask(self, number: int, sql: str, why: str) -> int:
         """Ask a call about the argument tuples that ``sql`` gives; return how many were not answered before."""
         fresh = 0
-        for batch in self.workspace.table(sql).to_batches(8192):
+        for batch in self.workspace.table(sql).to_batches(4096):
             fresh += await self.tell(number, list(zip(*(c.to_pylist() for c in batch.columns), strict=True)), why)
         return fresh
 
