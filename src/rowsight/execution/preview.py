@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from rowsight.core.errors import InputError
 from rowsight.execution.executor import has_ask
+from rowsight.execution.rendering import as_html, as_text
 from rowsight.plan.nodes import Ask, Node
 
 if TYPE_CHECKING:
@@ -34,8 +35,15 @@ class Preview:
         return share
 
     def __repr__(self) -> str:
+        return f"<Preview of {self._said}>\n{as_text(self.rows)}"
+
+    def _repr_html_(self) -> str:
+        return as_html(self.rows, self._said)
+
+    @property
+    def _said(self) -> str:
         said = "no row was judged" if self.yes is None else f"{self.yes:.0%} yes"
-        return f"<Preview of {self.question!r}: {len(self.rows)} rows, {said}>\n{self.rows.to_pandas().to_string()}"
+        return f"{self.question!r}: {len(self.rows)} rows, {said}"
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,14 @@ class Difference:
         return both.filter(pc.fill_null(pc.not_equal(both.column("answer"), both.column("answer_2")), fill_value=False))
 
     def __repr__(self) -> str:
-        shown = self.rows.to_pandas().to_string() if len(self.rows) else ""
-        return f"<Difference: {len(self.rows)} of {len(self.first.rows)} rows are answered differently>\n{shown}"
+        return f"<Difference: {self._said}>\n{as_text(self.rows)}"
+
+    def _repr_html_(self) -> str:
+        return as_html(self.rows, self._said)
+
+    @property
+    def _said(self) -> str:
+        return f"{len(self.rows)} of {len(self.first.rows)} rows are answered differently"
 
 
 def previewed(session: Session, plan: Node, questions: list[Any], n: int, options: RunOptions) -> Difference:

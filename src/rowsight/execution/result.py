@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from rowsight.engines.sources import arrow_table_to
 from rowsight.engines.writers import OutputFile
 from rowsight.execution.asking import Trace, Unjudged
 from rowsight.execution.explain import cascade_lines
+from rowsight.execution.rendering import as_html
 from rowsight.execution.report import Report
 from rowsight.execution.scratch import Scratch
 
@@ -154,14 +154,7 @@ class Result:
         return f"<Result: {len(self):,} rows; {summary(self.report)}>"
 
     def _repr_html_(self) -> str:
-        head = self.to_arrow().slice(0, 10).to_pylist()
-        names = pa.ipc.open_file(pa.memory_map(str(self._rows))).schema.names
-        header = "".join(f"<th>{html.escape(n)}</th>" for n in names)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(_short(row[n]))}</td>" for n in names) + "</tr>" for row in head
-        )
-        said = html.escape(summary(self.report))
-        return f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table><p>{len(self):,} rows; {said}</p>"
+        return as_html(self.head(10), f"{len(self):,} rows; {summary(self.report)}")
 
 
 def _write_table(table: pa.Table, path: Path) -> None:
@@ -176,8 +169,3 @@ def summary(report: Report) -> str:
     cost = "" if report.cost is None else f", ${report.cost:,.4f}"
     tokens = report.prompt_tokens + report.completion_tokens
     return f"{', '.join(parts) or 'nothing asked'}; {report.calls:,} calls, {tokens:,} tokens{cost}"
-
-
-def _short(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return text if len(text) <= 120 else text[:117] + "..."  # noqa: PLR2004
