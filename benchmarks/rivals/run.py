@@ -115,6 +115,9 @@ def child(system: str, rows: list[dict[str, Any]], url: str, *, best: bool, scra
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         "HOME": str(scratch),
     }
+    bundled = "lib/python3.11/site-packages/litellm/litellm_core_utils/tokenizers"
+    if (tokenizers := ENVIRONMENTS / system / bundled).exists():
+        environment["TIKTOKEN_CACHE_DIR"] = str(tokenizers)  # else some fetch the same file from elsewhere
     command = [interpreter(system), HERE / f"run_{system}.py", given, told]
     with said.open("w") as output:
         try:

@@ -1,4 +1,7 @@
-"""Daft: the ``prompt`` expression on a data frame. Best settings: more calls in flight."""
+"""Daft: the ``prompt`` expression on a data frame. Best settings: more retries, and a row that fails is null.
+
+There is no setting for the calls in flight.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ def load(job: Job) -> Callable[[], Answers]:
     from daft.functions import prompt
 
     daft.set_provider("openai", base_url=job.url, api_key="sk-none")
-    given = {"max_api_concurrency": job.in_flight} if job.best else {}
+    given = {"on_error": "ignore", "max_retries": 5} if job.best else {}
     before, after = job.question.split("{body}")
 
     def ask() -> Answers:
