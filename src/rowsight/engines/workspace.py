@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
@@ -71,18 +71,6 @@ class Workspace:
         except duckdb.Error as error:
             raise QueryError(_first_line(error)) from error
         return tuple(column[0] for column in found or ())
-
-    def read(self, sql: str, batch_rows: int = 8192) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of one query."""
-        yield from self.reader(sql, batch_rows)
-
-    def reader(self, sql: str, batch_rows: int = 8192) -> pa.RecordBatchReader:
-        """Return the rows of one query; ``QueryError`` where it doesn't run or isn't one."""
-        self._one_query(sql)
-        try:
-            return self._connection.sql(sql).to_arrow_reader(batch_rows)
-        except duckdb.Error as error:
-            raise QueryError(_first_line(error)) from error
 
     def table(self, sql: str) -> pa.Table:
         """Return all rows of one query."""

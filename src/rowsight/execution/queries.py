@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -72,11 +71,6 @@ class Answers:
         """Return whether rows of arguments were asked about and have no answer."""
         told = (self.told.get(row) for row in zip(*(c.to_pylist() for c in columns), strict=True))
         return pa.array([t is not None and t.status in ("failed", "skipped") for t in told], pa.bool_())
-
-    @property
-    def failures(self) -> Counter[str]:
-        """Tuples without an answer, by reason."""
-        return Counter(t.reason or t.status for t in self.told.values() if t.status in ("failed", "skipped"))
 
 
 @dataclass
