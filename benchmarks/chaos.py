@@ -170,6 +170,8 @@ class Scene:
 
     def kill(self, process: subprocess.Popen[str]) -> None:
         """Kill a client, and count the calls that the ledger held unfinished for it; it is stopped while they are counted."""
+        if process.poll() is not None:
+            raise BrokenError("a client was done before it could be killed; give the scenario more rows")
         process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         self.verdict.open += self.unfinished(process.pid)
@@ -325,7 +327,7 @@ def two_clients(scene: Scene) -> None:
     scene.serve(**CALM)
     outs = [scene.directory / f"out-{n}.jsonl" for n in (0, 1, 2)]
     first, second, third = (scene.start(scene.command(out)) for out in outs)
-    wait_until(lambda: scene.requests() >= 0.3 * scene.verdict.rows)
+    wait_until(lambda: scene.unfinished(third.pid) > 0 or third.poll() is not None)
     scene.kill(third)
     for process, out in ((first, outs[0]), (second, outs[1])):
         scene.ended(process)
