@@ -58,9 +58,8 @@ class Workspace:
     def function(self, name: str, function: Function, arity: int, returns: pa.DataType) -> None:
         """Let SQL call ``function`` of ``arity`` texts, NULLs among them."""
         kinds: Any = ["VARCHAR"] * arity
-        self._connection.create_function(
-            name, with_arity(function, arity), kinds, type_name(returns), type="arrow", null_handling="special"
-        )
+        make: Any = self._connection.create_function
+        make(name, with_arity(function, arity), kinds, type_name(returns), type="arrow", null_handling="special")
 
     def columns(self, sql: str) -> tuple[str, ...] | None:
         """Return the names of a query's columns, ``None`` where it names what isn't there."""

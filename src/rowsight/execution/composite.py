@@ -20,6 +20,7 @@ from rowsight.operators import operator
 from rowsight.plan.guarantee import Guarantee, demanded
 from rowsight.plan.schema import Label, Number
 from rowsight.plan.sql.calls import Call
+from rowsight.plan.sql.place import SqlError
 from rowsight.plan.sql.requests import Certify
 from rowsight.proxies.features import SEPARATOR, Featurizer
 
@@ -197,7 +198,7 @@ class Composite(Cascaded):
     """A WHERE as one predicate. A row is asked until it is decided: call after call, on the rows that need it."""
 
     def __init__(self, request: Certify, run: QueryRun) -> None:
-        super().__init__(run, Guarantee(**dict(request.levels)))
+        super().__init__(run, _demand(dict(request.levels)))
         self.request = request
         self.numbers: NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -328,6 +329,15 @@ def texts_digest(table: pa.Table) -> str:
         for text in column.to_pylist():
             hashed.update(b"\x00" if text is None else f"{len(text)}:{text}".encode("utf-8", "surrogatepass"))
     return hashed.hexdigest()
+
+
+def _demand(levels: dict[str, Any]) -> Guarantee:
+    offered = ("precision", "recall", "accuracy")
+    names = dict.fromkeys((*offered, "confidence", "within"))
+    found = demanded(**{**names, **levels}, by=None, offered=offered, operator="WITH GUARANTEE")
+    if found is None:
+        raise SqlError("WITH GUARANTEE names no level; write one such as (precision 0.9, recall 0.9)")
+    return found
 
 
 @dataclass

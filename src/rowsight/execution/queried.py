@@ -46,11 +46,13 @@ class QueryResult:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the rows as a pandas data frame."""
-        return arrow_table_to(self.rows, "pandas")
+        frame: pd.DataFrame = arrow_table_to(self.rows, "pandas")
+        return frame
 
     def to_polars(self) -> pl.DataFrame:
         """Return the rows as a Polars data frame."""
-        return arrow_table_to(self.rows, "polars")
+        frame: pl.DataFrame = arrow_table_to(self.rows, "polars")
+        return frame
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Return the rows as tuples."""
