@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
-from rowsight.plan.schema import AnswerType, Bool, Label, Number, Struct
+from rowsight.plan.schema import AnswerType, Bool, InvalidAnswerError, Label, Number, Struct
 
 
 def arrow_type(answer: AnswerType) -> pa.DataType:
@@ -32,6 +34,25 @@ def answer_array(values: list[Any], answer: AnswerType) -> pa.Array:
     if isinstance(answer, Struct):
         values = [None if v is None else _fit(v, wanted) for v in values]
     return pa.array(values, type=wanted)
+
+
+def reader_of(answer: AnswerType) -> Callable[[Any], Any]:
+    """Return ``answer.read`` for checking: a value that a column can't hold is an ``InvalidAnswerError``, too.
+
+    JSON's integers have no end, a column's have 64 bits.
+    """
+    if not isinstance(answer, Struct):
+        return answer.read
+
+    def read(given: Any) -> Any:
+        value = answer.read(given)
+        try:
+            answer_array([value], answer)
+        except (pa.ArrowException, OverflowError) as error:
+            raise InvalidAnswerError("a whole number is beyond 64 bits; give one that fits, or null") from error
+        return value
+
+    return read
 
 
 def as_text(value: Any) -> str | None:
@@ -62,19 +83,22 @@ def _span(months: int, days: int, nanoseconds: int) -> str:
 _SCALARS = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
 
 
-def _of_schema(schema: Any, root: dict[str, Any], depth: int = 0) -> pa.DataType:
-    """Return the type under a JSON Schema; what Arrow has no type for is kept as JSON text."""
-    if isinstance(schema, dict) and isinstance(schema.get("$ref"), str) and depth < 32:  # noqa: PLR2004 - schemas may recurse
-        return _of_schema(_resolve(schema["$ref"], root), root, depth + 1)
+def _of_schema(schema: Any, root: dict[str, Any], inside: frozenset[str] = frozenset()) -> pa.DataType:
+    """Return the type under a JSON Schema; what Arrow has no type for, recursion too, is kept as JSON text.
+
+    ``inside`` are the references that led here.
+    """
     if not isinstance(schema, dict):
         return pa.string()
+    if isinstance(reference := schema.get("$ref"), str):
+        return pa.string() if reference in inside else _of_schema(_resolve(reference, root), root, inside | {reference})
     kind = _sole_type(schema)
-    if kind == "object" and isinstance(schema.get("properties"), dict) and depth < 32:  # noqa: PLR2004
-        return pa.struct([(name, _of_schema(s, root, depth + 1)) for name, s in schema["properties"].items()])
-    if kind == "array" and "items" in schema and depth < 32:  # noqa: PLR2004
-        return pa.list_(_of_schema(schema["items"], root, depth + 1))
+    if kind == "object" and schema.get("properties"):
+        return pa.struct([(name, _of_schema(s, root, inside)) for name, s in schema["properties"].items()])
+    if kind == "array" and "items" in schema:
+        return pa.list_(_of_schema(schema["items"], root, inside))
     if kind is None and (options := _options(schema)) is not None:
-        return _of_schema(options, root, depth + 1)
+        return _of_schema(options, root, inside)
     return _SCALARS.get(kind or "", pa.string())
 
 
@@ -105,5 +129,7 @@ def _fit(value: Any, wanted: pa.DataType) -> Any:
     if pa.types.is_list(wanted) and isinstance(value, list):
         return [_fit(v, wanted.value_type) for v in value]
     if pa.types.is_string(wanted):
-        return value if isinstance(value, str) else orjson.dumps(value).decode()
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if pa.types.is_floating(wanted) and not isinstance(value, bool):
+        return float(value)
     return value

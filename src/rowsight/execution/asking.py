@@ -17,7 +17,7 @@ from rowsight.calls.answers import Checker
 from rowsight.calls.gateway import Delivery, Gateway
 from rowsight.calls.request import Answer, Failure, Request, RequestTemplate, Sampling
 from rowsight.core.identity import digest
-from rowsight.engines.arrow import answer_array, as_text
+from rowsight.engines.arrow import answer_array, as_text, reader_of
 from rowsight.engines.base import text_name
 from rowsight.execution.ordered import Piece
 from rowsight.execution.report import AskReport
@@ -55,7 +55,7 @@ class Inquiry:
         self._gateway, self._truncate = gateway, truncate
         sampling = Sampling(max_tokens=max_tokens or question.max_tokens)
         self.requests = RequestTemplate(gateway.model, question.system, question.answer.schema, sampling)
-        self._check = Checker(question.answer.schema, question.answer.read)
+        self._check = Checker(question.answer.schema, reader_of(question.answer))
 
     def request(self, arguments: Arguments) -> Request | None:
         """Return the request about a row with these arguments, ``None`` where it isn't to be asked."""

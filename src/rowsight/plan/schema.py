@@ -165,11 +165,12 @@ class Struct:
     @classmethod
     def of(cls, schema: JsonSchema) -> Struct:
         """Return the type of objects under ``schema``; raise ``SchemaError`` where it isn't an object's schema."""
+        schema = _at_the_top(schema)
         if schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
             raise SchemaError('extract needs the JSON Schema of an object: {"type": "object", "properties": {...}}')
         if not schema["properties"]:
             raise SchemaError("the schema has no properties; name at least one field to extract")
-        return cls(json.dumps(schema, sort_keys=True, ensure_ascii=False), tuple(schema["properties"]))
+        return cls(json.dumps(schema, ensure_ascii=False), tuple(schema["properties"]))
 
     @cached_property
     def schema(self) -> JsonSchema:
@@ -180,7 +181,7 @@ class Struct:
     @property
     def instruction(self) -> str:
         """The sentence that asks for this type."""
-        lines = [f"- {name}{_described(self.schema['properties'][name])}" for name in sorted(self.schema["properties"])]
+        lines = [f"- {name}{_described(self.schema['properties'][name])}" for name in self.schema["properties"]]
         return "\n".join(
             [
                 "Fields:",
@@ -192,6 +193,13 @@ class Struct:
     def read(self, answer: Any) -> dict[str, Any]:
         """Return the object; fields that the answer left out are ``None``."""
         return {name: answer.get(name) for name in self.schema["properties"]}
+
+
+def _at_the_top(schema: JsonSchema) -> JsonSchema:
+    """Return a schema that is a reference to one of its definitions (a recursive model's is) as that definition."""
+    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    inner = schema.get("$defs", {}).get(name)
+    return {**inner, "$defs": schema["$defs"]} if isinstance(inner, dict) else schema
 
 
 AnswerType = Bool | Label | Number | Text | Struct
@@ -229,13 +237,10 @@ _PYTHON = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
 def field_schema(name: str, kind: Any) -> JsonSchema:
-    """Return the nullable JSON Schema of one field from a type's name (``int``, ``list[str]``), type or schema."""
+    """Return the nullable JSON Schema of one field from a scalar type, its name (``int``, ``list[str]``) or a schema."""
     if isinstance(kind, dict):
         return kind
-    word = _PYTHON.get(kind) if isinstance(kind, type) else str(kind).strip().lower()
-    if isinstance(kind, type) and word is None:
-        word = kind.__name__.lower()
-    assert word is not None
+    word = _PYTHON[kind] if kind in _PYTHON else str(kind).strip().lower()
     if word.startswith("list[") and word.endswith("]"):
         inner = field_schema(name, word[5:-1])
         return {"type": ["array", "null"], "items": {**inner, "type": inner["type"][0]}}
@@ -250,12 +255,22 @@ def field_schema(name: str, kind: Any) -> JsonSchema:
 
 def struct_of_fields(fields: dict[str, Any]) -> Struct:
     """Return the struct type of ``{name: type}``; every field may be null."""
-    properties = {name: field_schema(name, kind) for name, kind in fields.items()}
-    return Struct.of(
-        {
-            "type": "object",
-            "properties": properties,
-            "required": list(properties),
-            "additionalProperties": False,
-        }
-    )
+    definitions: JsonSchema = {}
+    properties: JsonSchema = {}
+    for name, kind in fields.items():
+        plain = isinstance(kind, (str, dict)) or kind in _PYTHON
+        properties[name] = field_schema(name, kind) if plain else _annotated(name, kind, definitions)
+    found = {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return Struct.of({**found, **({"$defs": definitions} if definitions else {})})
+
+
+def _annotated(name: str, kind: Any, definitions: JsonSchema) -> JsonSchema:
+    """Return the nullable JSON Schema of what Python can say of a type: ``list[int]``, ``Literal``, an enum, a model."""
+    from pydantic import PydanticUserError, TypeAdapter  # noqa: PLC0415 - only where such a type is given
+
+    try:
+        found = TypeAdapter(kind | None).json_schema()
+    except (PydanticUserError, TypeError) as error:
+        raise SchemaError(f"the field {name!r} has the type {kind!r}, which JSON can't hold") from error
+    definitions.update(found.pop("$defs", {}))
+    return found
