@@ -41,6 +41,14 @@ NAMES = {
     "daft": "Daft",
     "thalamusdb": "ThalamusDB",
 }
+DISTRIBUTIONS = {
+    "lotus": "lotus-ai",
+    "docetl": "docetl",
+    "palimpzest": "palimpzest",
+    "curator": "bespokelabs-curator",
+    "daft": "daft[openai]",
+    "thalamusdb": "thalamusdb",
+}
 FAULTS = {"rate-429": 0.05, "rate-500": 0.02, "rate-malformed": 0.01}
 CASES = ("best-0", "defaults-0", "best-200", "defaults-0-faults", "best-0-faults", "defaults-200")
 IN_FLIGHT = 256
@@ -80,6 +88,12 @@ def install(system: str) -> None:
     if done.returncode:
         note["error"] = done.stderr[-600:]
     keep(system, "install", note)
+
+
+def installed(system: str) -> dict[str, Any]:
+    """Version, packages and megabytes of a rival with all that it needs."""
+    command = [interpreter(system), HERE.parent / "installed.py", DISTRIBUTIONS[system]]
+    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
 
 
 def measure(system: str, case: str, rows: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
@@ -154,6 +168,8 @@ def run(options: argparse.Namespace) -> None:
             install(system)
         if not interpreter(system).exists() or not (HERE / f"run_{system}.py").exists():
             continue
+        if system in RIVALS:
+            keep(system, "installed", installed(system))
         for case in options.cases.split(","):
             with tempfile.TemporaryDirectory(prefix="rowsight-rivals-") as folder:
                 found = measure(system, case, rows, Path(folder))
