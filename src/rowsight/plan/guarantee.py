@@ -47,7 +47,7 @@ class Guarantee:
         return tuple(m for m in ("accuracy", "precision", "recall") if getattr(self, m) is not None)
 
 
-def demanded(  # noqa: PLR0913
+def demanded(
     *,
     accuracy: float | None,
     precision: float | None,
