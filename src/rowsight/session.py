@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rowsight.core.blocking import blocking
 from rowsight.core.errors import InputError, nearest
 from rowsight.core.events import Listener, ignore
+from rowsight.core.heap import settled_heap
 from rowsight.engines.base import Engine
 from rowsight.engines.duckdb import DuckDBEngine
 from rowsight.engines.sources import Source, source_of
@@ -93,7 +94,10 @@ class Session:
         resuming: str | None = None,
     ) -> Result:
         """Run a plan and return its result; ``resuming`` goes on with the budget of an earlier run."""
-        return blocking(self.arun(plan, options, out=out, spec=spec, resuming=resuming))
+        import rowsight.execution.run  # noqa: F401, PLC0415 - what is loaded first is not looked at by the collector
+
+        with settled_heap():
+            return blocking(self.arun(plan, options, out=out, spec=spec, resuming=resuming))
 
     async def arun(
         self,
