@@ -36,6 +36,8 @@ Check = Callable[[str], str]
 AHEAD = 48
 """Calls that may hold a reservation while they wait for a slot, under a budget: what is reserved at a kill stays spent.
 Without one there are as many as slots, so that all slots can be filled at once while the ledger commits the next claims."""
+TURN = 64
+"""Questions put in a row before calls that came back have their turn: a batch must not leave slots idle meanwhile."""
 OVERHEAD_TOKENS = 64
 """Tokens of a request that are neither its messages nor its schema, at most."""
 
@@ -93,15 +95,14 @@ class Gateway:
             return []
         found = await self._ledger.lookup([r.key for r in requests])
         deliveries: list[Delivery | asyncio.Future[Delivery]] = []
-        for request in requests:
-            if (answer := found.get(request.key)) is not None:
-                deliveries.append(Delivery(answer, from_ledger=answer.at < self._started))
-            elif (failure := self._failed.get(request.key)) is not None:
-                deliveries.append(Delivery(failure))
-            else:
-                deliveries.append(self._join(request, check))
-        pending = [d for d in deliveries if isinstance(d, asyncio.Future)]
+        pending: list[asyncio.Future[Delivery]] = []
         try:
+            for request in requests:
+                deliveries.append(known := self._known(request, found) or self._join(request, check))
+                if isinstance(known, asyncio.Future):
+                    pending.append(known)
+                if len(deliveries) % TURN == 0:
+                    await asyncio.sleep(0)
             await asyncio.gather(*pending)
         except BaseException:
             for task in pending:
@@ -109,6 +110,13 @@ class Gateway:
             await asyncio.gather(*pending, return_exceptions=True)
             raise
         return [d.result() if isinstance(d, asyncio.Future) else d for d in deliveries]
+
+    def _known(self, request: Request, found: Mapping[bytes, Answer]) -> Delivery | None:
+        """Return what is known already: an answer of the ledger, or this run's failure."""
+        if (answer := found.get(request.key)) is not None:
+            return Delivery(answer, from_ledger=answer.at < self._started)
+        failure = self._failed.get(request.key)
+        return None if failure is None else Delivery(failure)
 
     async def room(self) -> None:
         """Return when more questions may be put: few enough wait for a slot."""
