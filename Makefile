@@ -65,3 +65,15 @@ clean:
 bench-zones: .venv/developed
 	$(BIN)/python benchmarks/zones_cost.py --seeds 20 --systems ours,limit
 	$(BIN)/python benchmarks/zones_cost.py --table
+
+.PHONY: promises
+
+# Measures, case by case, and writes docs/benchmarks.md; rivals that are installed in benchmarks/.envs run beside Rowsight.
+bench: .venv/developed
+	$(BIN)/python benchmarks/suite.py
+	$(BIN)/python benchmarks/rivals/run.py
+	$(BIN)/python benchmarks/report.py
+
+# Twelve promises: what each means, the figure here, the best rival's, the command that measures it.
+promises: .venv/developed
+	$(BIN)/python benchmarks/promises.py

@@ -1,4 +1,6 @@
-"""DocETL: a pipeline of one ``filter``, from a JSON file to a JSON file. Best settings: more threads, no cache."""
+"""DocETL: a pipeline of one ``filter``, from a JSON file to a JSON file. Best settings: more threads, no cache,
+a row that fails is skipped, that is, it is taken out as if the answer were no.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ def load(job: Job) -> Callable[[], Answers]:
         "model": "openai/sim",
     }
     if job.best:
-        operation["bypass_cache"] = True
+        operation |= {"bypass_cache": True, "skip_on_error": True}
     pipeline = {
         "datasets": {"rows": {"type": "file", "path": str(source)}},
         "default_model": "openai/sim",
