@@ -138,7 +138,7 @@ def faults(found: dict[str, Any]) -> str:
 def certified(found: dict[str, Any]) -> str:
     lines = [
         "### Certified\n",
-        "Support messages; a filter at precision and recall .9, a classify over eight topics at accuracy .9, confidence .95. *True* is against the",
+        "Support messages; a filter at precision and recall .9, a classify over seven topics at accuracy .9, confidence .95. *True* is against the",
         "model's answers to all rows.\n",
         "| case | asked | % of rows | requests | CPU s | CPU us/row | peak MB | wall s | true |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---|",
