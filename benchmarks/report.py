@@ -27,7 +27,7 @@ One yes/no question about each of {rows:,} support messages (`rowsight.worlds`).
 pinned in `benchmarks/rivals/requirements`, at its *defaults* and at its *best* settings: caches off, 256 calls in flight where it
 has such a setting. CPU is user and system time of the asking process; importing is counted apart. *Each further row* leaves out what a
 system loads once, from a second run with a tenth of the rows. *Wrong* rows got an answer that isn't the model's, *lost* rows
-got none. `python benchmarks/rivals/run.py --only NAME` repeats one system.
+got none; a system that only says which rows it keeps is taken to say no of the others. `python benchmarks/rivals/run.py --only NAME` repeats one system.
 
 ![CPU per further row](benchmarks.svg)
 """
@@ -41,7 +41,7 @@ HEADINGS = {
 }
 NOT_MEASURED = """## Not measured yet
 
-- Ten million rows, and how cost grows from one million on; 500,000 rows (`python benchmarks/suite.py --only certified --large`).
+- Ten million rows, and how cost grows from one million on; 500,000 rows (`python benchmarks/suite.py --only certified --certified-rows 500000`).
 - DuckDB with NumPy as the limit for rows; the spread of wall times on an idle machine.
 - A target that is set for tokens: several short rows in one request (`rows_per_call=`) does not exist yet.
 """
@@ -154,6 +154,7 @@ def certified(found: dict[str, Any]) -> str:
             f"{took['requests']:,}",
             f"{took['cpu']:.1f}",
         ]
+        true += [] if took["certified"] else ["not certified"]
         cells += [f"{took['cpu'] / rows * 1e6:.0f}", f"{took['peak_mb']:.0f}", f"{took['wall']:.0f}", ", ".join(true)]
         lines.append(f"| {name.split()[0]}, {rows:,} rows | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
