@@ -324,9 +324,9 @@ def endpoint_death(scene: Scene) -> None:
 
 def two_clients(scene: Scene) -> None:
     """Two clients run the same command on one ledger; one of them is killed on the way."""
-    scene.serve(**CALM)
+    scene.serve(**{**CALM, "latency": 200})
     outs = [scene.directory / f"out-{n}.jsonl" for n in (0, 1, 2)]
-    first, second, third = (scene.start(scene.command(out)) for out in outs)
+    third, second, first = (scene.start(scene.command(out)) for out in reversed(outs))
     wait_until(lambda: scene.unfinished(third.pid) > 0 or third.poll() is not None)
     scene.kill(third)
     for process, out in ((first, outs[0]), (second, outs[1])):
