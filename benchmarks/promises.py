@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import binom
+
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "rivals")]
 
@@ -136,6 +138,8 @@ def cost(results: Results) -> Promise:
     own = results.own("best-0")
     least = min(((spent(f), name) for name, f in results.rival_cases("best-0") if f["right"]), default=None)
     figure = f"{spent(own):.0f}, of which {own['cached_tokens'] / own['rows']:.0f} cached" if own else UNKNOWN
+    if took := results.bench.get("certified", {}).get("filter 50000"):
+        figure += f"; {took['prompt_tokens'] / took['rows']:.0f} for each row of a certified table of {took['rows']:,}"
     rival = f"{least[1]}: {least[0]:.0f}" if least else UNKNOWN
     kept = spent(own) <= least[0] if own and least else None
     return Promise("cost", meaning, figure, rival, "python benchmarks/rivals/run.py --cases best-0", kept=kept)
@@ -173,11 +177,22 @@ def efficiency(results: Results) -> Promise:
 def accuracy(results: Results) -> Promise:
     meaning = "certificates that turn out false, in attacks built to make them so (promised: at most 5%)"
     runs = {engine: [r for r in results.validity or () if r["engine"] == engine] for engine in ("rowsight", "bargain")}
-    counts = {engine: (sum(r["failures"] for r in rows), sum(r["runs"] for r in rows)) for engine, rows in runs.items()}
-    said = {e: f"{100 * f / n:.1f}% of {n:,} runs" if n else UNKNOWN for e, (f, n) in counts.items()}
-    failed, tried = counts["rowsight"]
-    kept = failed / tried <= 0.05 if tried else None
+    said = {engine: false_ones(rows) for engine, rows in runs.items()}
+    # An attack counts against the promise when so many failures have a chance below one in a thousand at 5%.
+    kept = (
+        all(binom.sf(r["failures"] - 1, r["runs"], 0.05) >= 0.001 for r in runs["rowsight"])
+        if runs["rowsight"]
+        else None
+    )
     return Promise("accuracy", meaning, said["rowsight"], f"BARGAIN: {said['bargain']}", "make validity", kept=kept)
+
+
+def false_ones(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return UNKNOWN
+    failures, runs = sum(r["failures"] for r in rows), sum(r["runs"] for r in rows)
+    worst = max(rows, key=lambda r: r["failures"] / r["runs"])
+    return f"{100 * failures / runs:.1f}% of {runs:,} runs, worst attack {worst['failures']} of {worst['runs']}"
 
 
 def reliability(results: Results) -> Promise:
