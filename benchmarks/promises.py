@@ -153,12 +153,18 @@ def competitiveness(results: Results) -> Promise:
     meaning = "CPU of each further row at most a quarter of the best rival's"
     own, least = results.own("best-0"), results.cheapest("best-0")
     mine = rivals.further(own) if own else None
-    figure = UNKNOWN if mine is None else f"{mine:.2f} ms"
-    rival = f"{least[0]}: {least[1]:.2f} ms ({least[1] / mine:.1f} x)" if least and mine else UNKNOWN
+    figure = f"{mine:.2f} ms ({started(own)})" if own and mine else UNKNOWN
+    rival = f"{least[0]}: {least[1]:.2f} ms, {least[1] / mine:.1f} x" if least and mine else UNKNOWN
+    if whole := min(((f["cpu"], f, n) for n, f in results.rival_cases("best-0") if "cpu" in f), default=None):
+        rival += f"; {whole[2]}: {started(whole[1])}"
     kept = mine <= least[1] / 4 if least and mine else None
     return Promise(
         "competitiveness", meaning, figure, rival, "python benchmarks/rivals/run.py --cases best-0", kept=kept
     )
+
+
+def started(found: dict[str, Any]) -> str:
+    return f"with starting, {found['rows']:,} rows: {found['cpu'] / found['rows'] * 1000:.2f} ms"
 
 
 def efficiency(results: Results) -> Promise:
