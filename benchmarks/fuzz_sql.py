@@ -26,7 +26,9 @@ def main(queries: int, first: int) -> int:
             continue
         made, naive, more = made + ours, naive + theirs, more + (ours > theirs)
     seconds = time.process_time() - started
-    print(f"{queries:,} queries, {failures:,} failures; {made:,} calls where naive evaluation makes {naive:,}; more in {more:,}; {seconds:.0f} s CPU")
+    print(
+        f"{queries:,} queries, {failures:,} failures; {made:,} calls where naive evaluation makes {naive:,}; more in {more:,}; {seconds:.0f} s CPU"
+    )
     return failures
 
 

@@ -26,8 +26,12 @@ QUERIES = {
     "Q2 positive reviews of one movie": f"SELECT id FROM reviews AS r WHERE movie_id = 'parasite_2019' AND {POSITIVE.format('r')}",
     "Q3 count of positive reviews": f"SELECT count(*) AS n FROM reviews AS r WHERE {POSITIVE.format('r')}",
     "Q4 share of positive reviews": f"SELECT round(avg(CASE WHEN {POSITIVE.format('r')} THEN 1 ELSE 0 END), 3) AS s FROM reviews AS r WHERE movie_id = 'parasite_2019'",
-    "Q5 pairs of like opinion": PAIR.format(KINDS, "a.kind = b.kind AND a.movie_id = 'ant_man_and_the_wasp_quantumania'"),
-    "Q6 pairs of unlike opinion": PAIR.format(KINDS, "a.kind <> b.kind AND a.movie_id = 'ant_man_and_the_wasp_quantumania'"),
+    "Q5 pairs of like opinion": PAIR.format(
+        KINDS, "a.kind = b.kind AND a.movie_id = 'ant_man_and_the_wasp_quantumania'"
+    ),
+    "Q6 pairs of unlike opinion": PAIR.format(
+        KINDS, "a.kind <> b.kind AND a.movie_id = 'ant_man_and_the_wasp_quantumania'"
+    ),
     "Q7 all pairs, positive with negative": PAIR.format(KINDS, "a.kind = 'positive' AND b.kind = 'negative'"),
     "Q8 positive and negative reviews": f"SELECT {CLASSES} AS kind, count(*) AS n FROM reviews GROUP BY 1",
     "Q9 positive reviews by movie": f"SELECT movie_id, count(*) AS n FROM reviews AS r WHERE {POSITIVE.format('r')} GROUP BY 1",
