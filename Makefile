@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test lint docs validity chaos soak fuzz-sql bench-throughput bench-accuracy clean
+.PHONY: install demo test lint docs validity chaos soak fuzz-sql bench bench-throughput bench-accuracy bench-zones promises clean
 
 install: .venv/installed
 .venv/installed: pyproject.toml
@@ -57,16 +57,10 @@ bench-accuracy: .venv/developed
 	$(BIN)/python benchmarks/accuracy_cost.py --seeds 20
 	$(BIN)/python benchmarks/accuracy_cost.py --table
 
-clean:
-	rm -rf .venv build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-
 # Calls that precision and recall cost, beside the informed limit (hours for all 20 seeds; resumes where it stopped).
-.PHONY: bench-zones
 bench-zones: .venv/developed
 	$(BIN)/python benchmarks/zones_cost.py --seeds 20 --systems ours,limit
 	$(BIN)/python benchmarks/zones_cost.py --table
-
-.PHONY: promises
 
 # Measures, case by case, and writes docs/benchmarks.md; rivals that are installed in benchmarks/.envs run beside Rowsight.
 bench: .venv/developed
@@ -77,3 +71,6 @@ bench: .venv/developed
 # Twelve promises: what each means, the figure here, the best rival's, the command that measures it.
 promises: .venv/developed
 	$(BIN)/python benchmarks/promises.py
+
+clean:
+	rm -rf .venv build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
