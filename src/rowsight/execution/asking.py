@@ -164,6 +164,14 @@ class AllOf:
         return tuple(arguments[place] for place in self._places[part])
 
 
+async def ask_each(inquiry: Inquiry | AllOf, rows: Sequence[Arguments]) -> list[Told]:
+    """Return what each row is told, in order; rows with equal arguments are asked about once."""
+    places: dict[Arguments, int] = {}
+    order = [places.setdefault(a, len(places)) for a in rows]
+    told = await inquiry.ask(list(places))
+    return [told[place] for place in order]
+
+
 class AskStep:
     """An ``Ask`` node at work: pieces in, pieces with answers (or only the rows kept) out."""
 
@@ -174,10 +182,7 @@ class AskStep:
     async def __call__(self, piece: Piece) -> Piece:
         """Answer the question for every row of ``piece``."""
         arguments = arguments_of(piece.rows, self._inquiry.question.template.columns)
-        places: dict[Arguments, int] = {}
-        order = [places.setdefault(a, len(places)) for a in arguments]
-        told = await self._inquiry.ask(list(places))
-        rows = [told[i] for i in order]
+        rows = await ask_each(self._inquiry, arguments)
         record(self._report, rows)
         self._trace.write(piece.positions, self._ask.into, rows)
         self._unjudged.write(piece.rows, self._ask, rows)

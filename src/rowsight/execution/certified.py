@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix, hstack
 
 from rowsight.core.events import CascadeNote
 from rowsight.core.identity import digest
-from rowsight.execution.asking import NULL, Arguments, Told, answered, arguments_of, record
+from rowsight.execution.asking import NULL, Arguments, Told, answered, arguments_of, ask_each, record
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
 from rowsight.execution.ordered import Piece
@@ -224,17 +224,13 @@ class _Driver:
         return np.concatenate(pieces) if pieces else np.empty(0, np.float64 if self.number else np.int64)
 
     async def _slice(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        arguments = self.population.arguments(rows)
-        places: dict[Arguments, int] = {}
-        order = [places.setdefault(a, len(places)) for a in arguments]
-        told = await self.inquiry.ask(list(places))
-        codes = [self._coded(told[place]) for place in order]
-        for row, place in zip(rows.tolist(), order, strict=True):
-            self.from_ledger[row] |= told[place].from_ledger
-            if told[place].status != "asked":
-                self.failed[row] = told[place]
+        told = await ask_each(self.inquiry, self.population.arguments(rows))
+        for row, one in zip(rows.tolist(), told, strict=True):
+            self.from_ledger[row] |= one.from_ledger
+            if one.status != "asked":
+                self.failed[row] = one
         self.oracles.update(dict.fromkeys(t.oracle for t in told if t.oracle is not None))
-        return np.array(codes, np.float64 if self.number else np.int64)
+        return np.array([self._coded(t) for t in told], np.float64 if self.number else np.int64)
 
     def _coded(self, told: Told) -> float | int:
         if told.status == "asked":
