@@ -5,21 +5,16 @@
     python benchmarks/zones_cost.py --table
 
 The truth column is the oracle. Calls include training. All systems that need scores get the same features; BARGAIN and
-LOTUS get a logistic regression trained on 500 uniform rows, which count as calls. ``DIR`` holds the unpacked wheels of
-``bargain==0.1.3`` and ``lotus-ai==1.2.4`` (``pip download --no-deps``, unzip): BARGAIN_PR runs as it is; of LOTUS the
-functions that learn a filter's thresholds run as they are, without the rest of the package, first with its defaults for
-sampling (which draw from the first 200 rows) and then with a sample from all rows. Results are kept one a run, so that an
-interrupted benchmark goes on where it stopped.
+LOTUS get a logistic regression trained on 500 uniform rows, which count as calls; LOTUS runs with its defaults for sampling
+and with a sample from all rows (``rival_cascades`` says what DIR holds). Results are kept one a run, so that an interrupted
+benchmark goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import sys
 import time
-import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +23,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from scipy.special import expit
 
+import rival_cascades
 from informed_limit import informed_limit
 from rowsight.execution.cascade.protocol import Ask
 from rowsight.execution.cascade.zones import zones_cascade
@@ -41,6 +37,8 @@ DOCS = Path(__file__).resolve().parents[1] / "docs" / "guarantees.md"
 LEVELS = (0.9, 0.95)
 FAILURE = 0.05
 BOUGHT = 500
+FRESH = 100
+"""Seeds from here on chose no setting of Rowsight's."""
 PREDICATES: dict[str, tuple[str, Callable[[Any], bool], str]] = {
     "sms_spam is_spam": ("sms_spam", bool, "is_spam"),
     "hate_offensive not neither": ("hate_offensive", lambda v: v != "neither", "label"),
@@ -122,79 +120,25 @@ def _frozen(features: Any, truth: np.ndarray, seed: int) -> tuple[np.ndarray, np
 
 def bargain(features: Any, truth: np.ndarray, level: float, seed: int, rivals: Path | None) -> dict[str, Any]:
     assert rivals is not None
-    _stub("tqdm", tqdm=lambda items, **_: items)
-    _stub("openai", OpenAI=object)
-    sys.path.insert(0, str(rivals))
-    from BARGAIN import BARGAIN_PR, Oracle, Proxy
-
     scores, bought = _frozen(features, truth, seed)
-
-    class Scores(Proxy):
-        def get_preds_and_scores(self, indxs: Any, _records: Any) -> Any:
-            chosen = scores[np.asarray(indxs)]
-            return (chosen > 0.5).astype(int), np.maximum(chosen, 1 - chosen)
-
-    class Truth(Oracle):
-        def get_pred(self, _records: Any, indxs: Any = None) -> Any:
-            self.preds_dict.update(dict.fromkeys(np.asarray(indxs).tolist()))
-            return truth[np.asarray(indxs)].astype(int)
-
-    oracle = Truth(verbose=False)
-    system = BARGAIN_PR(Scores(verbose=False), oracle, delta=FAILURE, target=level, verbose=False, seed=seed)
-    chosen = system.process(np.arange(len(truth)).astype(str))
-    kept = np.zeros(len(truth), dtype=bool)
-    kept[chosen] = True
-    asked = np.zeros(len(truth), dtype=bool)
-    asked[list(oracle.preds_dict)] = True
+    kept, asked = rival_cascades.bargain_pr(scores, truth, level, FAILURE, seed, rivals)
     asked[bought] = True
     return {"calls": int(asked.sum()), **figures(kept, truth, level)}
 
 
-def _stub(name: str, **attributes: Any) -> None:
-    module = types.ModuleType(name)
-    for key, value in attributes.items():
-        setattr(module, key, value)
-    sys.modules.setdefault(name, module)
-
-
-def _lotus(rivals: Path) -> Any:
-    _stub("lotus", logger=types.SimpleNamespace(info=lambda _: None))
-    _stub("lotus.types", CascadeArgs=types.SimpleNamespace)
-    spec = importlib.util.spec_from_file_location("lotus_cascade", rivals / "lotus" / "sem_ops" / "cascade_utils.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def lotus(
-    features: Any, truth: np.ndarray, level: float, seed: int, rivals: Path | None, reach: int = 200
+    features: Any,
+    truth: np.ndarray,
+    level: float,
+    seed: int,
+    rivals: Path | None,
+    reach: int = rival_cascades.LOTUS_REACH,
 ) -> dict[str, Any]:
     assert rivals is not None
-    module = _lotus(rivals)
-    raw, bought = _frozen(features, truth, seed)
-    arguments = types.SimpleNamespace(
-        recall_target=level,
-        precision_target=level,
-        failure_probability=FAILURE,
-        sampling_percentage=0.1,
-        cascade_IS_weight=0.9,
-        cascade_num_calibration_quantiles=50,
-        cascade_IS_max_sample_range=reach,
-        cascade_IS_random_seed=seed,
-    )
-    scores = module.calibrate_llm_logprobs(list(raw), arguments)
-    rows, factors = module.importance_sampling(scores, arguments)
-    (high, low), _ = module.learn_cascade_thresholds(
-        [scores[i] for i in rows], [bool(truth[i]) for i in rows], factors[rows], arguments
-    )
-    values = np.asarray(scores)
-    band = (values < high) & (values > low)
-    asked = band.copy()
-    asked[rows] = True
+    scores, bought = _frozen(features, truth, seed)
+    kept, asked = rival_cascades.lotus(scores, truth, level, FAILURE, seed, rivals, reach)
     asked[bought] = True
-    return {"calls": int(asked.sum()), **figures(np.where(band, truth, values >= high), truth, level)}
+    return {"calls": int(asked.sum()), **figures(kept, truth, level)}
 
 
 def lotus_all(features: Any, truth: np.ndarray, level: float, seed: int, rivals: Path | None) -> dict[str, Any]:
@@ -218,7 +162,7 @@ def run(options: argparse.Namespace) -> None:
         }
         for level in LEVELS:
             for system in options.systems.split(","):
-                for seed in range(options.seeds):
+                for seed in range(options.first, options.first + options.seeds):
                     key = f"{system}|{name}|{level}|{seed}"
                     if key in results and not options.again:
                         continue
@@ -297,6 +241,7 @@ def document(text: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=FRESH, help="the first seed; those below 100 served for tuning")
     parser.add_argument("--systems", default="ours,limit", help=", ".join(SYSTEMS))
     parser.add_argument("--only", default="", help="words that choose predicates, separated by commas")
     parser.add_argument("--rivals", type=Path, help="directory of unpacked wheels")

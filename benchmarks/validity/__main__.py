@@ -1,4 +1,4 @@
-"""Count how often promises are false: ``python -m benchmarks.validity [--seeds N] [--rival bargain=PYTHON] [--out FILE]``.
+"""Count how often promises are false: ``python -m benchmarks.validity [--seeds N] [--rival bargain=PYTHON] [--wheels DIR]``.
 
 Every table and adversary is attacked with seeds of its own; failures are held against the binomial law at the failure
 probability of 5%: a row fails when so many failures have a chance of less than one in a thousand.
@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from benchmarks import rival_cascades
 from benchmarks.validity import engines
 from benchmarks.validity.cases import ADVERSARIES, Case, Maker, tables
 from scipy.stats import binom
@@ -24,8 +25,8 @@ from scipy.stats import binom
 from rowsight.proxies import ridge
 
 FAILURE = 0.05
-ENGINES = ("rowsight", "rowsight p+r", "bargain", "bargain-best")
-Verdict = Callable[[Case, engines.Outcome], bool]
+KILLED, REPEATED = "killed and resumed", "four attempts, worst counts"
+ENGINES = ("rowsight", "rowsight p+r", "bargain", "bargain-best", "bargain p+r", "lotus p+r", "lotus p+r, all rows")
 
 
 @dataclass
@@ -46,7 +47,7 @@ class Row:
 
 
 def attack(
-    name: str, engine: engines.Engine, label: str, make: Maker, seeds: int, failed: Verdict = engines.failed
+    name: str, engine: engines.Engine, label: str, make: Maker, seeds: int, failed: engines.Verdict = engines.failed
 ) -> Row:
     failures, promised, calls = 0, 0, 0.0
     for seed in range(seeds):
@@ -68,8 +69,9 @@ def ours(seeds: int) -> list[Row]:
     for label, make in ADVERSARIES.items():
         rows.append(show(attack("rowsight", engines.accuracy, label, make, seeds)))
     just_above = ADVERSARIES["truth just above the budget"]
-    rows.append(show(attack("rowsight", engines.resumed, "killed and resumed", just_above, seeds)))
-    rows.append(show(attack("rowsight", engines.repeated, "four attempts, worst counts", just_above, seeds)))
+    killed, again = engines.resumed(engines.accuracy), engines.repeated(engines.accuracy, engines.failed)
+    rows.append(show(attack("rowsight", killed, KILLED, just_above, seeds)))
+    rows.append(show(attack("rowsight", again, REPEATED, just_above, seeds)))
     return rows
 
 
@@ -79,25 +81,60 @@ def both(seeds: int) -> list[Row]:
     each = -(-5 * seeds // max(len(pool), 1))
     attacks = [(label, make, each) for label, make in pool]
     attacks += [(label, make, seeds) for label, make in ADVERSARIES.items()]
-    return [
+    rows = [
         show(attack("rowsight p+r", engines.zones, label, make, runs, engines.zones_failed))
         for label, make, runs in attacks
     ]
+    just_above = ADVERSARIES["truth just above the budget"]
+    killed, again = engines.resumed(engines.zones), engines.repeated(engines.zones, engines.zones_failed)
+    rows.append(show(attack("rowsight p+r", killed, KILLED, just_above, seeds, engines.zones_failed)))
+    rows.append(show(attack("rowsight p+r", again, REPEATED, just_above, seeds, engines.zones_failed)))
+    return rows
 
 
-def scored(case: Case, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A proxy's answers and confidences for engines that train none: fitted on 200 labels that aren't charged."""
+def chances(case: Case, seed: int) -> np.ndarray:
+    """What a proxy says, for engines that train none: class probabilities, fitted on 200 labels that aren't charged."""
     known = np.random.default_rng(seed).choice(len(case.features), 200, replace=False)
     labels = np.maximum(case.oracle.labels, 0)
-    chances = ridge.fit(case.features[known], labels[known], case.classes).predict_proba(case.features)
-    return chances.argmax(axis=1), chances.max(axis=1)
+    return ridge.fit(case.features[known], labels[known], case.classes).predict_proba(case.features)
+
+
+def bearable() -> dict[str, Maker]:
+    """The attacks that an engine without training and without refusals can be put to."""
+    skip = {"errors can't be answered", "drift in training"}
+    return {label: make for label, make in [*tables(), *ADVERSARIES.items()] if label not in skip}
 
 
 def rival(name: str, python: str, seeds: int) -> list[Row]:
-    """The attacks that an engine without training and without refusals can be put to."""
-    skip = {"errors can't be answered", "drift in training"}
-    attacks = {label: make for label, make in [*tables(), *ADVERSARIES.items()] if label not in skip}
-    return [show(_rival_attack(name, python, label, make, seeds)) for label, make in attacks.items()]
+    """A rival that certifies accuracy, under attack."""
+    return [show(_rival_attack(name, python, label, make, seeds)) for label, make in bearable().items()]
+
+
+def rival_zones(name: str, folder: Path, seeds: int) -> list[Row]:
+    """A rival that promises precision and recall, under attack on tables of two classes."""
+    cascade = RIVAL_ZONES[name]
+
+    def engine(case: Case, seed: int) -> engines.Outcome:
+        scores, truth = np.clip(chances(case, seed)[:, 1], 0, 1), case.oracle.labels == 1
+        kept, asked = cascade(scores, truth, case.target, case.failure, seed, folder)
+        return engines.Outcome(kept.astype(np.int64), int(asked.sum()), True)
+
+    return [
+        show(attack(name, engine, label, make, seeds, engines.zones_failed))
+        for label, make in bearable().items()
+        if "snips" not in label
+    ]
+
+
+def _lotus_from_all(scores: np.ndarray, truth: np.ndarray, *settings: Any) -> tuple[np.ndarray, np.ndarray]:
+    return rival_cascades.lotus(scores, truth, *settings, reach=len(truth))
+
+
+RIVAL_ZONES = {
+    "bargain p+r": rival_cascades.bargain_pr,
+    "lotus p+r": rival_cascades.lotus,
+    "lotus p+r, all rows": _lotus_from_all,
+}
 
 
 def _rival_attack(name: str, python: str, label: str, make: Maker, seeds: int) -> Row:
@@ -108,7 +145,8 @@ def _rival_attack(name: str, python: str, label: str, make: Maker, seeds: int) -
         "seed": list(range(seeds)),
     }
     for i, case in enumerate(cases):
-        sent[f"guess{i}"], sent[f"score{i}"] = scored(case, i)
+        found = chances(case, i)
+        sent[f"guess{i}"], sent[f"score{i}"] = found.argmax(axis=1), found.max(axis=1)
         sent[f"truth{i}"] = case.oracle.labels
     with tempfile.TemporaryDirectory() as folder:
         source, goal = Path(folder, "in.npz"), Path(folder, "out.npz")
@@ -172,6 +210,7 @@ def main() -> int:
     )
     parser.add_argument("--metrics", default="accuracy,zones")
     parser.add_argument("--rival", action="append", default=[], metavar="NAME=PYTHON")
+    parser.add_argument("--wheels", type=Path, help="rivals that promise precision and recall: see rival_cascades")
     parser.add_argument("--rival-seeds", type=int, default=100)
     parser.add_argument("--out", type=Path, default=Path("docs/validity.md"))
     options = parser.parse_args()
@@ -185,6 +224,8 @@ def main() -> int:
     for named in options.rival:
         name, python = named.split("=", 1)
         rows += rival(name, python, options.rival_seeds)
+    for name in RIVAL_ZONES if options.wheels else ():
+        rows += rival_zones(name, options.wheels, options.rival_seeds)
     rows = kept(rows)
     options.out.write_text(markdown(rows), encoding="utf-8")
     return 0 if all(row.stands for row in rows if row.engine.startswith("rowsight")) else 1

@@ -28,6 +28,8 @@ class Outcome:
 
 
 Engine = Callable[[Case, int], Outcome]
+Answering = Callable[[np.ndarray], np.ndarray]
+Verdict = Callable[[Case, Outcome], bool]
 
 
 class ArrayRows:
@@ -48,7 +50,7 @@ class ArrayRows:
             yield start, self._features[start : start + 10_000]
 
 
-def drive(cascade: Generator[Any, Any, Decision], ask: Callable[[np.ndarray], np.ndarray]) -> Decision:
+def drive(cascade: Generator[Any, Any, Decision], ask: Answering) -> Decision:
     """Answer a cascade's requests until it decides."""
     reply = None
     while True:
@@ -59,19 +61,21 @@ def drive(cascade: Generator[Any, Any, Decision], ask: Callable[[np.ndarray], np
         reply = ask(request.rows) if isinstance(request, Ask) else None
 
 
-def accuracy(case: Case, seed: int, *, attempt: int = 1) -> Outcome:
+def accuracy(case: Case, seed: int, *, attempt: int = 1, ask: Answering | None = None) -> Outcome:
     """Rowsight's accuracy cascade."""
     guarantee = Guarantee(accuracy=case.target, confidence=1 - case.failure)
     cascade = accuracy_cascade(ArrayRows(case.features), guarantee, classes=case.classes, seed=seed, attempt=attempt)
-    decision = drive(cascade, case.oracle.ask)
-    return Outcome(decision.answers, case.oracle.calls, decision.certificate["certified"], decision.certificate)
+    return _outcome(case, drive(cascade, ask or case.oracle.ask))
 
 
-def zones(case: Case, seed: int) -> Outcome:
+def zones(case: Case, seed: int, *, attempt: int = 1, ask: Answering | None = None) -> Outcome:
     """Rowsight's precision and recall cascade; the case's level is demanded of both."""
     guarantee = Guarantee(precision=case.target, recall=case.target, confidence=1 - case.failure)
-    cascade = zones_cascade(ArrayRows(case.features), guarantee, seed=seed, known=None, groups=None, attempt=1)
-    decision = drive(cascade, case.oracle.ask)
+    cascade = zones_cascade(ArrayRows(case.features), guarantee, seed=seed, attempt=attempt)
+    return _outcome(case, drive(cascade, ask or case.oracle.ask))
+
+
+def _outcome(case: Case, decision: Decision) -> Outcome:
     return Outcome(decision.answers, case.oracle.calls, decision.certificate["certified"], decision.certificate)
 
 
@@ -86,31 +90,37 @@ def zones_failed(case: Case, outcome: Outcome) -> bool:
     return outcome.promised and (false or missed)
 
 
-def resumed(case: Case, seed: int) -> Outcome:
-    """Rowsight, killed in the middle and run again; a resumed run must end in the certificate of an unbroken one."""
-    stop = int(np.random.default_rng(seed).integers(1, len(case.oracle.labels) // 3))
+def resumed(engine: Callable[..., Outcome]) -> Engine:
+    """Kill an engine in the middle and run it again; a resumed run must end in the certificate of an unbroken one."""
 
-    class KilledError(Exception):
-        pass
+    def run(case: Case, seed: int) -> Outcome:
+        stop = int(np.random.default_rng(seed).integers(1, len(case.oracle.labels) // 3))
 
-    def ask(rows: np.ndarray) -> np.ndarray:
-        if case.oracle.calls > stop:
-            raise KilledError
-        return case.oracle.ask(rows)
+        class KilledError(Exception):
+            pass
 
-    guarantee = Guarantee(accuracy=case.target, confidence=1 - case.failure)
-    with suppress(KilledError):
-        drive(accuracy_cascade(ArrayRows(case.features), guarantee, classes=case.classes, seed=seed), ask)
-    second = accuracy(case, seed)
-    third = accuracy(case, seed)
-    assert second.body == third.body, "a resumed run gave another certificate"
-    return second
+        def ask(rows: np.ndarray) -> np.ndarray:
+            if case.oracle.calls > stop:
+                raise KilledError
+            return case.oracle.ask(rows)
+
+        with suppress(KilledError):
+            engine(case, seed, ask=ask)
+        second, third = engine(case, seed), engine(case, seed)
+        assert second.body == third.body, "a resumed run gave another certificate"
+        return second
+
+    return run
 
 
-def repeated(case: Case, seed: int) -> Outcome:
-    """Rowsight run four times with other seeds, each a new attempt; the worst promise counts."""
-    outcomes = [accuracy(case, 10 * seed + k, attempt=k) for k in range(1, 5)]
-    return max(outcomes, key=lambda outcome: failed(case, outcome))
+def repeated(engine: Callable[..., Outcome], verdict: Verdict) -> Engine:
+    """Run an engine four times with other seeds, each a new attempt; the worst promise counts."""
+
+    def run(case: Case, seed: int) -> Outcome:
+        outcomes = [engine(case, 10 * seed + k, attempt=k) for k in range(1, 5)]
+        return max(outcomes, key=lambda outcome: verdict(case, outcome))
+
+    return run
 
 
 def failed(case: Case, outcome: Outcome) -> bool:
