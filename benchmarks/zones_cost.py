@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from scipy.special import expit
 
 import rival_cascades
+from documented import put
 from informed_limit import informed_limit
 from rowsight.execution.cascade.protocol import Ask
 from rowsight.execution.cascade.zones import zones_cascade
@@ -230,14 +231,6 @@ def _cell(results: dict[str, Any], system: str, name: str, level: float) -> str:
     return f"{calls:,.0f} ({100 * calls / rows:.1f}%), {sum(r['missed'] for r in runs)}/{len(runs)} missed"
 
 
-def document(text: str) -> None:
-    """Put the table between its marks in the docs."""
-    begin, end = "<!-- zones cost: begin -->", "<!-- zones cost: end -->"
-    page = DOCS.read_text(encoding="utf-8")
-    head, rest = page.split(begin)
-    DOCS.write_text(f"{head}{begin}\n{text}\n{end}{rest.split(end)[1]}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
@@ -252,7 +245,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.table:
         print(table())
-        document(table())
+        put(DOCS, "zones cost", table())
     else:
         run(options)
 

@@ -16,10 +16,11 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_matrix, hstack
 
-from rowsight.core.events import CascadeNote
+from rowsight.core.events import CascadeNote, Warned
 from rowsight.core.identity import digest
 from rowsight.execution.asking import NULL, Arguments, Told, answered, arguments_of, ask_each, record
 from rowsight.execution.cascade import cascade_for
+from rowsight.execution.cascade.dear import dear
 from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
 from rowsight.execution.ordered import Piece
 from rowsight.guarantees.certificate import Certificate, array_digest, seal
@@ -179,6 +180,7 @@ class _Driver:
         self.from_ledger = np.zeros(population.count, dtype=bool)
         self.oracles: dict[str, None] = {}
         self.repeated = False
+        self.warned = False
         answer = ask.question.answer
         self.labels = answer.labels if isinstance(answer, Label) else (False, True)
         self.number = isinstance(answer, Number)
@@ -217,7 +219,16 @@ class _Driver:
                 await self.work.gateway.keep(f"frozen:{self.subject.hex()}", frozen)
             case Note(kind=kind, values=values):
                 self.work.listener(CascadeNote(kind, values))
+                self._warn(kind, values)
         return None
+
+    def _warn(self, kind: str, values: dict[str, Any]) -> None:
+        """Say once, as soon as a plan knows it, that nearly every row must be asked."""
+        if kind == "plan" and not self.warned and (words := dear(values, self.population.count)):
+            self.warned = True
+            words = f"{self.ask.question.operator} {self.ask.question.template.source!r}: {words}"
+            self.work.report.notes.append(words)
+            self.work.listener(Warned(words))
 
     async def _asked(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         pieces = [await self._slice(rows[i : i + _SLICE]) for i in range(0, len(rows), _SLICE)]
