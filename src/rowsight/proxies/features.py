@@ -33,7 +33,10 @@ _INVERSE = np.uint64(pow(0x9E3779B97F4A7C15, -1, 2**64))
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 _SPACE, _LETTER, _SINGLE = 0, 1, 2
 _BMP = 0x10000
-_PIECE = 2_000_000  # code points worked on at once: about 300 MB at the peak
+_PIECE = 32_768  # code points worked on at once: what is made of them fits in a processor's cache
+_MOST_BITS = 24  # of a column's number
+_KEY_BITS = 32  # of a row's number within its piece and of a column, together
+_LOGARITHMS = 4096  # frequencies whose sublinear weight is looked up
 
 
 class Features(Protocol):
@@ -64,10 +67,19 @@ class Recipe:
     char_weight: float = 1.0
     shape: bool = True
 
+    def __post_init__(self) -> None:
+        if self.column_bits > _MOST_BITS:
+            raise InputError(f"word_bits={self.word_bits}, char_bits={self.char_bits}: at most {_MOST_BITS - 1} each")
+
     @property
     def dimensions(self) -> int:
         """Columns in all."""
         return (1 << self.word_bits) + (1 << self.char_bits)
+
+    @property
+    def column_bits(self) -> int:
+        """Bits of a column's number."""
+        return (self.dimensions - 1).bit_length()
 
 
 class Featurizer:
@@ -88,9 +100,8 @@ class Featurizer:
         recipe = recipe or Recipe()
         frequency = np.zeros(recipe.dimensions, dtype=np.int64)
         rows = 0
-        for piece in _pieces(sample, recipe.max_chars):
-            counts = _counts(piece, recipe)
-            frequency += np.bincount(counts.indices, minlength=recipe.dimensions)
+        for piece in _pieces(sample, recipe):
+            np.add.at(frequency, _counts(piece, recipe).indices, 1)
             rows += len(piece)
         return cls(recipe, (np.log((1.0 + rows) / (1.0 + frequency)) + 1.0).astype(np.float32))
 
@@ -101,20 +112,21 @@ class Featurizer:
 
     def transform(self, texts: Iterable[str | None]) -> sparse.csr_matrix:
         """Return the features of ``texts`` (a list or an Arrow array of strings; ``None`` counts as empty)."""
-        parts = [self._weighted(_counts(piece, self.recipe)) for piece in _pieces(texts, self.recipe.max_chars)]
+        parts = [self._weighted(_counts(piece, self.recipe)) for piece in _pieces(texts, self.recipe)]
         if not parts:
             return sparse.csr_matrix(np.empty((0, self.dimensions), dtype=np.float32))
         return parts[0] if len(parts) == 1 else sparse.csr_matrix(sparse.vstack(parts, format="csr"))
 
     def _weighted(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
         """Sublinear term frequency times inverse document frequency; each block of a row scaled to its norm."""
-        data = (1.0 + np.log(counts.data)) * self.weights[counts.indices]
-        rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
-        words = counts.indices < (1 << self.recipe.word_bits)
-        block = 2 * rows + words
-        norms = np.sqrt(np.bincount(block, weights=data.astype(np.float64) ** 2, minlength=2 * counts.shape[0]))
-        scale = np.where(words, 1.0, self.recipe.char_weight) / np.maximum(norms, 1e-12)[block]
-        return sparse.csr_matrix(((data * scale).astype(np.float32), counts.indices, counts.indptr), shape=counts.shape)
+        data = _sublinear(counts.data) * self.weights[counts.indices]
+        words = np.append(0, np.cumsum(counts.indices < (1 << self.recipe.word_bits)))[counts.indptr]
+        sizes = np.column_stack([np.diff(words), np.diff(counts.indptr - words)]).ravel()  # words, then characters
+        squares = np.square(data, dtype=np.float64)
+        norms = np.sqrt(np.bincount(np.repeat(np.arange(len(sizes)), sizes), squares, minlength=len(sizes)))
+        scales = np.tile([1.0, self.recipe.char_weight], counts.shape[0]) / np.maximum(norms, 1e-12)
+        data = (data * np.repeat(scales, sizes)).astype(np.float32)
+        return sparse.csr_matrix((data, counts.indices, counts.indptr), shape=counts.shape)
 
 
 class Embedder:
@@ -189,15 +201,16 @@ def _strings(texts: Iterable[str | None]) -> list[str | None]:
     return listed() if listed is not None else list(texts)
 
 
-def _pieces(texts: Iterable[str | None], max_chars: int) -> Iterator[list[str]]:
-    """Yield capped, lower-cased-later texts in lists of about ``_PIECE`` code points."""
+def _pieces(texts: Iterable[str | None], recipe: Recipe) -> Iterator[list[str]]:
+    """Yield capped, lower-cased-later texts in lists of about ``_PIECE`` code points, as many as keys can number."""
+    most = 1 << (_KEY_BITS - recipe.column_bits)
     piece: list[str] = []
     size = 0
     for text in _strings(texts):
-        kept = _capped(text or "", max_chars)
+        kept = _capped(text or "", recipe.max_chars)
         piece.append(kept)
         size += len(kept) + 2
-        if size >= _PIECE:
+        if size >= _PIECE or len(piece) == most:
             yield piece
             piece, size = [], 0
     if piece:
@@ -213,17 +226,40 @@ def _capped(text: str, max_chars: int) -> str:
 
 
 def _counts(texts: list[str], recipe: Recipe) -> sparse.csr_matrix:
-    """Count the n-grams of every text."""
+    """Count the n-grams of every text: sort (row, column) in one number each, and measure the runs of equal ones."""
     points, row_of = _code_points(texts)
     found = [*_word_columns(points, row_of, recipe), *_char_columns(points, row_of, recipe)]
     if recipe.shape:
         found.append(_shape_columns(texts, recipe))
-    rows = np.concatenate([r for r, _ in found])
-    columns = np.concatenate([c for _, c in found])
-    ones = np.ones(len(rows), dtype=np.float32)
-    counts = sparse.coo_matrix((ones, (rows, columns)), shape=(len(texts), recipe.dimensions)).tocsr()
-    counts.sum_duplicates()
-    return sparse.csr_matrix(counts)
+    bits = recipe.column_bits
+    keys = _sorted(np.concatenate([(rows.astype(np.uint32) << np.uint32(bits)) | columns for rows, columns in found]))
+    new = np.ones(len(keys), dtype=bool)
+    np.not_equal(keys[1:], keys[:-1], out=new[1:])
+    starts = np.flatnonzero(new)
+    counts = np.diff(starts, append=len(keys)).astype(np.float32)
+    keys = keys[starts]
+    columns = (keys & np.uint32((1 << bits) - 1)).astype(np.int32)
+    firsts = np.searchsorted(keys, np.arange(len(texts), dtype=np.uint32) << np.uint32(bits))
+    rows = np.append(firsts, len(keys)).astype(np.int32)
+    return sparse.csr_matrix((counts, columns, rows), shape=(len(texts), recipe.dimensions))
+
+
+def _sorted(keys: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Sort by radix, 16 bits at a time: a third of the time of comparing, as long as the keys fit in the cache."""
+    keys = keys[np.argsort(keys.astype(np.uint16), kind="stable")]
+    return keys[np.argsort((keys >> np.uint32(16)).astype(np.uint16), kind="stable")]
+
+
+@lru_cache(maxsize=1)
+def _sublinear_table() -> NDArray[np.float32]:
+    return np.asarray(1.0 + np.log(np.arange(1, _LOGARITHMS + 1, dtype=np.float32)), dtype=np.float32)
+
+
+def _sublinear(counts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return ``1 + log(count)``."""
+    if len(counts) and counts.max() > _LOGARITHMS:
+        return np.asarray(1.0 + np.log(counts))
+    return _sublinear_table()[counts.astype(np.int32) - 1]
 
 
 def _code_points(texts: list[str]) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
