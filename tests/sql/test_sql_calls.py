@@ -1,9 +1,11 @@
 """Few calls: what a query asks, stage by stage."""
 
+import pyarrow as pa
 import pytest
 from sql_reference import Simple
 from sql_tables import notes, tickets
 
+from rowsight.execution.asking import Told
 from rowsight.surfaces.sql import connect
 
 
@@ -100,8 +102,6 @@ def test_columns_that_nobody_reads_are_not_asked(con, oracle):
 
 
 def test_null_and_empty_are_no_calls(oracle):
-    import pyarrow as pa
-
     con = connect(oracle=oracle, tables={"t": pa.table({"a": ["", None, ""], "b": ["", "x", "y"]})})
     assert con.sql("SELECT AI_FILTER('q', a) AS f FROM t").fetchall() == [(None,)] * 3
     assert not oracle.asked
@@ -110,10 +110,6 @@ def test_null_and_empty_are_no_calls(oracle):
 
 
 def test_cheap_and_selective_conditions_come_first():
-    import pyarrow as pa
-
-    from rowsight.execution.asking import Told
-
     class Rare(Simple):
         async def ask(self, question, model, distinct):
             told = await super().ask(question, model, distinct)
@@ -172,3 +168,30 @@ def test_the_rewrites_that_refusals_name_work(con):
     con.sql("SELECT id FROM (SELECT * FROM tickets USING SAMPLE 10) AS t WHERE AI_FILTER('q', body)")
     con.sql("SELECT DISTINCT t.id FROM tickets t JOIN notes n ON n.ticket = t.id WHERE AI_FILTER('kind?', n.note)")
     con.sql("SELECT AI_COMPLETE('m', x) FROM (SELECT unnest([body, topic]) AS x FROM tickets) AS u")
+
+
+class Shares(Simple):
+    """Says yes to a share of the rows, by the question's first word: one in so many."""
+
+    async def ask(self, question, model, distinct):
+        told = await super().ask(question, model, distinct)
+        every = int(question.template.source.split()[0])
+        return [Told(int(row[0].split()[0]) % 10 < every, "asked") for _, row in zip(told, distinct, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("where", "most"),
+    [
+        ("AI_FILTER('1 rare?', x) OR AI_FILTER('9 common?', x)", 1000 + 100 + 50),
+        ("(AI_FILTER('1 rare?', x) OR AI_FILTER('2 seldom?', x)) OR (AI_FILTER('8 often?', x))", 1000 + 200 + 200 + 100),
+        ("NOT (AI_FILTER('9 common?', x) AND AI_FILTER('1 rare?', x))", 1000 + 100 + 50),
+        ("(AI_FILTER('9 common?', x) AND AI_FILTER('1 rare?', x)) OR i < 500", 500 + 50 + 50),
+        ("(AI_FILTER('1 rare?', x) OR AI_FILTER('9 common?', x)) AND AI_FILTER('2 seldom?', x)", 1000 + 200 + 100 + 100),
+    ],
+)  # fmt: skip
+def test_alternatives_that_settle_most_rows_come_first(where, most):
+    oracle = Shares()
+    table = pa.table({"i": range(1000), "x": [f"{i} word" for i in range(1000)]})
+    con = connect(oracle=oracle, tables={"t": table})
+    con.sql(f"SELECT count(*) FROM t WHERE {where}")
+    assert len(oracle.asked) <= most

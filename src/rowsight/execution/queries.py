@@ -20,6 +20,8 @@ from rowsight.plan.sql.place import SqlError
 from rowsight.plan.sql.requests import Ask, Certify, Columns, Materialize, Measure, Planning
 
 _SEED = 7
+_ASKED_AT_ONCE = 65_536
+"""Argument tuples that an oracle is given at once; it puts as many questions at a time as its limits allow."""
 
 
 class Oracle(Protocol):
@@ -126,7 +128,7 @@ class QueryRun:
     async def ask(self, number: int, sql: str, why: str) -> int:
         """Ask a call about the argument tuples that ``sql`` gives; return how many were not answered before."""
         fresh = 0
-        for batch in self.workspace.table(sql).to_batches(4096):
+        for batch in self.workspace.table(sql).combine_chunks().to_batches(_ASKED_AT_ONCE):
             fresh += await self.tell(number, list(zip(*(c.to_pylist() for c in batch.columns), strict=True)), why)
         return fresh
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any, Self
 from rowsight.calls.gateway import Gateway, open_gateway
 from rowsight.core.errors import InputError
 from rowsight.execution.asking import Arguments, Inquiry, Told
+from rowsight.execution.executor import BATCH_ROWS
 from rowsight.execution.options import RunOptions
 from rowsight.execution.report import Report
 from rowsight.execution.run import new_run_id
@@ -52,7 +54,17 @@ class Roads:
         """Return what each of the distinct argument tuples is told, in order."""
         if not distinct:
             return []
-        return await (await self.inquiry(question, model)).ask(distinct)
+        inquiry, gateway = await self.inquiry(question, model), await self.gateway(model)
+        batches: list[asyncio.Task[list[Told]]] = []
+        try:
+            for start in range(0, len(distinct), BATCH_ROWS):
+                await gateway.room()
+                batches.append(asyncio.create_task(inquiry.ask(distinct[start : start + BATCH_ROWS])))
+            return [told for batch in await asyncio.gather(*batches) for told in batch]
+        finally:
+            for batch in batches:
+                batch.cancel()
+            await asyncio.gather(*batches, return_exceptions=True)
 
     async def inquiry(self, question: Question, model: str | None) -> Inquiry:
         """Return the question on its road."""

@@ -19,6 +19,7 @@ from sqlglot import exp
 
 from rowsight.core.blocking import blocking
 from rowsight.core.errors import InputError, SourceError, nearest
+from rowsight.core.heap import settled_heap
 from rowsight.engines.sources import Source, source_of
 from rowsight.execution.options import RunOptions
 from rowsight.plan.sql.clauses import can_be_certified
@@ -92,7 +93,10 @@ class Connection:
 
     def sql(self, query: str, **options: Any) -> QueryResult:
         """Run a query and return its rows; ``SqlError`` with the place where it can't be run."""
-        return blocking(self.asql(query, **options))
+        import rowsight.execution.queried  # noqa: F401, PLC0415 - what is loaded first is not looked at by the collector
+
+        with settled_heap():
+            return blocking(self.asql(query, **options))
 
     async def asql(self, query: str, **options: Any) -> QueryResult:
         """Run a query inside a running event loop."""
