@@ -16,10 +16,12 @@ from rowsight.engines.base import Engine
 from rowsight.engines.duckdb import DuckDBEngine
 from rowsight.engines.sources import Source, source_of
 from rowsight.execution.options import RunOptions
-from rowsight.plan.nodes import Node, Scan, walk
+from rowsight.plan.gathers import Summarize
+from rowsight.plan.nodes import Node, Project, Scan, walk
 
 if TYPE_CHECKING:
     from rowsight.execution.estimate import Estimate
+    from rowsight.execution.gathering import Summarized
     from rowsight.execution.preview import Difference
     from rowsight.execution.result import Result
 
@@ -113,6 +115,40 @@ class Session:
 
         run = Run(self.engine, self.sources(plan), options, self.state_directory, self.environment, self.listener)
         return await run.execute(plan, Path(out) if out is not None else None, spec or {}, resuming)
+
+    def estimate_summary(self, ask: Summarize, options: RunOptions) -> Estimate:
+        """Return rows, calls, tokens and money of a summary before anything is spent."""
+        from rowsight.calls.endpoints import prices  # noqa: PLC0415 - loads on use
+        from rowsight.execution.summaries.estimate import estimated_summary  # noqa: PLC0415
+        from rowsight.guarantees.algebra import conjoined, shared  # noqa: PLC0415
+        from rowsight.optimizer import optimize  # noqa: PLC0415
+
+        plan = optimize(shared(conjoined(Project(ask.input, ask.columns))))
+        relations = self.engine.open(self.sources(plan))
+        try:
+            return estimated_summary(ask, plan, relations, *prices(options), options.seed)
+        finally:
+            relations.close()
+
+    async def asummarize(
+        self,
+        ask: Summarize,
+        options: RunOptions,
+        *,
+        out: str | Path | None = None,
+        spec: dict[str, Any] | None = None,
+        resuming: str | None = None,
+    ) -> Summarized:
+        """Summarise the rows of a plan inside a running event loop."""
+        from rowsight.execution.gathering import Summarized  # noqa: PLC0415 - loads on use
+        from rowsight.execution.run import Run  # noqa: PLC0415
+        from rowsight.execution.summaries.summarizing import Summarizing  # noqa: PLC0415
+
+        plan, end = Project(ask.input, ask.columns), Summarizing(ask)
+        run = Run(self.engine, self.sources(plan), options, self.state_directory, self.environment, self.listener)
+        result = await run.execute(plan, Path(out) if out is not None else None, spec or {}, resuming, end)
+        assert end.summary is not None
+        return Summarized(end.summary, result)
 
     def preview(self, plan: Node, questions: list[Any], n: int, options: RunOptions) -> Difference:
         """Ask questions of the same ``n`` rows, drawn at random by the options' seed."""

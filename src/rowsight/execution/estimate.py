@@ -65,7 +65,7 @@ def estimated(plan: Node, relations: Relations, price_in: float | None, price_ou
     asks = [n for n in walk(plan) if isinstance(n, Ask)]
     low = high = prompt = completion = 0
     for ask in asks:
-        source, bound = _population(ask)
+        source, bound = population(ask.input)
         columns = tuple(c for c in ask.question.template.columns if c in source.columns)
         _, distinct, characters = (
             relations.profile(source, columns) if columns else (relations.count(source),) * 2 + (0,)
@@ -76,15 +76,14 @@ def estimated(plan: Node, relations: Relations, price_in: float | None, price_ou
         share = calls / distinct if distinct else 0.0
         prompt += round((characters * share + calls * (len(ask.question.system) + 24)) / CHARACTERS_PER_TOKEN)
         completion += calls * _COMPLETION[ask.question.answer.kind]
-    rows = relations.count(_population(asks[0])[0]) if asks else relations.count(plan)
+    rows = relations.count(population(asks[0].input)[0]) if asks else relations.count(plan)
     known = price_in is not None and price_out is not None
     cost = (prompt * (price_in or 0.0) + completion * (price_out or 0.0)) / 1e6 if known else None
     return Estimate(rows, low, high, prompt, completion, cost)
 
 
-def _population(ask: Ask) -> tuple[Node, int | None]:
-    """Return the relational node whose rows an ask may be put to, and a bound where a limit below it gives one."""
-    node: Node = ask.input
+def population(node: Node) -> tuple[Node, int | None]:
+    """Return the relational node whose rows ``node`` may yield, and a bound where a limit above it gives one."""
     bound: int | None = None
     while has_ask(node):
         if isinstance(node, Limit):

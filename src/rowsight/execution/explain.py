@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rowsight.plan.gathers import Gather, Summarize
 from rowsight.plan.nodes import Ask, Limit, Node, Project, Scan, Where
 
 if TYPE_CHECKING:
@@ -37,6 +38,15 @@ def line_of(node: Node) -> str:
         case Ask():
             target = f" into {node.into}" if node.show else ""
             return f"Ask {node.question.operator} {node.question.template.source!r}{target}{_demand(node)}"
+
+
+def explained_gather(gather: Gather) -> str:
+    """Return a plan that ends in a summary or a ranking as text, the last step first."""
+    by = f" by {gather.by}" if isinstance(gather, Summarize) and gather.by is not None else ""
+    first = "" if isinstance(gather, Summarize) else f", the first {gather.k:,}"
+    name = type(gather).__name__
+    below = "\n".join(f"  {line}" for line in explained(gather.input).splitlines())
+    return f"{name} {gather.template.source!r}{by}{first}\n{below}"
 
 
 def _demand(ask: Ask) -> str:

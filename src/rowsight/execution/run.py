@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -34,6 +34,31 @@ from rowsight.plan.nodes import Ask, Node, Project, walk
 _TICK_SECONDS = 0.25
 
 
+class End(Protocol):
+    """What comes out at the end of a plan: its rows, or a table made of them all."""
+
+    def schema(self, plan: Node, relations: Relations) -> pa.Schema:
+        """Return the schema of what comes out."""
+
+    def batches(self, plan: Node, work: Work) -> AsyncGenerator[pa.RecordBatch, None]:
+        """Yield what comes out of the optimized ``plan``."""
+
+
+class Rows:
+    """The rows of a plan, as they are."""
+
+    def schema(self, plan: Node, relations: Relations) -> pa.Schema:
+        """Return the schema of the plan."""
+        return output_schema(plan, relations)
+
+    async def batches(self, plan: Node, work: Work) -> AsyncGenerator[pa.RecordBatch, None]:
+        """Yield the rows in order."""
+        stream = pieces(plan, work)
+        async with aclosing(stream):
+            async for piece in stream:
+                yield piece.rows.select(list(plan.columns))
+
+
 class Run:
     """A run of one plan. ``execute`` does it; what it opened is closed whatever happens."""
 
@@ -50,8 +75,13 @@ class Run:
         self._state, self._environment, self._listener = state, environment, listener
         self._directory = Scratch()
 
-    async def execute(self, plan: Node, out: Path | None, spec: dict[str, Any], resuming: str | None) -> Result:
-        """Run ``plan``; write the rows to ``out``, too, where given; keep answers under the run's name in the ledger."""
+    async def execute(
+        self, plan: Node, out: Path | None, spec: dict[str, Any], resuming: str | None, end: End | None = None
+    ) -> Result:
+        """Run ``plan``; write the rows to ``out``, too, where given; keep answers under the run's name in the ledger.
+
+        ``end`` makes a table of its own out of the plan's rows.
+        """
         run = resuming or new_run_id()
         fixed = any(isinstance(node, Ask) and node.guarantee is not None for node in walk(plan))
         relations = self._engine.open(self._sources)
@@ -59,11 +89,13 @@ class Run:
             async with open_gateway(
                 self._options, self._state, self._environment, run, spec, resuming=bool(resuming), fixed=fixed
             ) as gateway:
-                return await self._through(plan, out, run, relations, gateway)
+                return await self._through(plan, out, run, relations, gateway, end or Rows())
         finally:
             relations.close()
 
-    async def _through(self, plan: Node, out: Path | None, run: str, relations: Relations, gateway: Gateway) -> Result:
+    async def _through(
+        self, plan: Node, out: Path | None, run: str, relations: Relations, gateway: Gateway, end: End
+    ) -> Result:
         started = time.perf_counter()
         report = Report(run, self._options.model)
         directory = Path(self._directory.name)
@@ -74,7 +106,7 @@ class Run:
         work.begin(plan)
         try:
             async with self._progress(plan, work, started):
-                await self._stream(plan, out, work)
+                await self._stream(plan, out, work, end)
         finally:
             trace.close()
             for ask in work.asks.values():
@@ -85,17 +117,16 @@ class Run:
         unjudged = {name: ask.unjudged for name, ask in work.named().items()}
         return Result(report, self._directory, trace, unjudged, gateway.provenance())
 
-    async def _stream(self, plan: Node, out: Path | None, work: Work) -> None:
-        schema = output_schema(plan, work.relations)
-        names = list(plan.columns)
+    async def _stream(self, plan: Node, out: Path | None, work: Work, end: End) -> None:
+        schema = end.schema(plan, work.relations)
         with contextlib.ExitStack() as files:
             rows = files.enter_context(pa.OSFile(str(work.directory / ROWS_FILE), "wb"))
             kept = files.enter_context(pa.ipc.new_file(rows, schema))
             output = files.enter_context(OutputFile(out, schema)) if out is not None else None
-            stream = pieces(plan, work)
+            stream = end.batches(plan, work)
             async with aclosing(stream):
-                async for piece in stream:
-                    batch = piece.rows.select(names).cast(schema)
+                async for found in stream:
+                    batch = found.cast(schema)
                     work.report.output_rows += batch.num_rows
                     kept.write_batch(batch)
                     if output is not None:
@@ -116,7 +147,7 @@ class Run:
         """Record the end; raise where the caller wants failures raised. Every answer is kept by now."""
         report = work.report
         if report.budget_spent:
-            report.to_finish = gateway.to_finish(report.total("skipped"))
+            report.to_finish = report.to_finish or gateway.to_finish(report.total("skipped"))
         await gateway.end("budget" if report.budget_spent else "done", report.as_dict())
         failed = report.total("failed")
         if self._options.on_failure == "raise" and failed:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rowsight.operators import operator
+from rowsight.plan.gathers import CHUNK_TOKENS, Summarize
 from rowsight.plan.guarantee import demanded
 from rowsight.plan.nodes import Ask, Limit, Node, Project, Where
 from rowsight.plan.predicate import columns_used
+from rowsight.plan.template import Template
 from rowsight.session import Session, options_of
+from rowsight.surfaces.gathering import Summarizing
 
 if TYPE_CHECKING:
     from rowsight.execution.estimate import Estimate
@@ -106,6 +109,23 @@ class Table:
     def complete(self, question: str, *, into: str | None = None) -> Table:
         """Write a text about every row."""
         return self._ask("complete", question, {}, {}, into)
+
+    def summarize(
+        self,
+        question: str,
+        *,
+        by: str | None = None,
+        key: str | None = None,
+        sentences: int = 8,
+        chunk_tokens: int = CHUNK_TOKENS,
+    ) -> Summarizing:
+        """Say in at most so many ``sentences`` what all rows say to ``question``, each with the rows that support it.
+
+        ``by`` names a column: one summary for each of its values. ``key`` names the column that rows are cited by
+        (default: their position). ``chunk_tokens`` bounds the rows of one call.
+        """
+        ask = Summarize(self._plan, Template(question), by, key, sentences, chunk_tokens)
+        return Summarizing(self._session, ask)
 
     def select(self, *columns: str) -> Table:
         """Keep these columns, in this order."""

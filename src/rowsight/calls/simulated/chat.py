@@ -7,10 +7,12 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
 
+from rowsight.calls.simulated import together
 from rowsight.calls.simulated.answers import CannotAnswerError, Form
 from rowsight.calls.simulated.asked import Asked, BadRequestError
 from rowsight.calls.simulated.config import SimulationConfig
@@ -247,6 +249,9 @@ class ChatModel:
             given = self.config.hook(asked.messages, asked.schema)
             if given is not None:
                 return self._put(asked, asked.last.encode(), _Known("hook", given))
+        if (kind := together.kind_of(asked.schema)) is not None:
+            answer = together.answered(kind, asked.prompt, asked.users[0], partial(self._truth_of, asked))
+            return _Said(orjson.dumps(answer).decode())
         row = asked.row(self.rows.texts)
         truth = self._truth_for(asked) if row else None
         if row is None or truth is None or (code := int(truth.codes[row[0]])) < 0:
@@ -258,6 +263,13 @@ class ChatModel:
             (truth for pattern, truth in self._truths if pattern is None or pattern.search(asked.prompt)),
             None,
         )
+
+    def _truth_of(self, asked: Asked, text: str) -> Any:
+        """Return the truth of one of several rows that are asked about, ``None`` where there is none."""
+        number, truth = self.rows.texts.find(text.encode()), self._truth_for(asked)
+        if number is None or truth is None or (code := int(truth.codes[number])) < 0:
+            return None
+        return truth.values[code]
 
     def _put(self, asked: Asked, text: bytes, known: _Known) -> _Said:
         """Return what is known of the row ``text`` in the request's form, bent where the model errs on the row."""

@@ -20,6 +20,7 @@ _COMMANDS = {
     "extract": ("asks", "Read typed fields out of every row."),
     "score": ("asks", "Give every row a number in a range."),
     "complete": ("asks", "Write a text about every row."),
+    "summarize": ("gathers", "Say in a few sentences what all rows say, with the rows that say it."),
     "preview": ("preview", "Ask a small random sample, or compare two wordings on it."),
     "sql": ("sql", "Run a SQL query with AI functions."),
     "simulate": ("simulate", "Serve a simulated model that answers from a table's truth."),

@@ -82,12 +82,12 @@ def ask(declaration: Declaration, values: dict[str, Any], *, resuming: str | Non
     if values["dry_run"]:
         show.estimate(table.estimate(**run_options(values)), as_json=values["as_json"])
         return 0
-    if not _agreed(table, values):
+    if not agreed(table, values):
         raise click.Abort
     for name in ("out", "unjudged", "provenance"):
         show.check_output(values[name])
     _check_certificate(table, values["certificate"])
-    spec = {"command": declaration.name, "values": _plain(values)}
+    spec = {"command": declaration.name, "values": plain_values(values)}
     with progress:
         result = session.run(table.plan, options, out=values["out"], spec=spec, resuming=resuming)
     show.side_outputs(result, values)
@@ -157,17 +157,17 @@ def _parameters(declaration: Declaration, values: dict[str, Any]) -> dict[str, A
     return found
 
 
-def _agreed(table: Any, values: dict[str, Any]) -> bool:
+def agreed(asked: Any, values: dict[str, Any]) -> bool:
     """Ask before spending, where there is a person to ask and the job isn't small."""
     if values["yes"] or values["as_json"] or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
-    estimate = table.estimate(**run_options(values))
+    estimate = asked.estimate(**run_options(values))
     if estimate.calls_high < 1000:  # noqa: PLR2004 - a job that nobody regrets
         return True
     return click.confirm(f"{estimate.line()}. Go on?", default=True, err=True)
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
+def plain_values(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values as JSON can keep them, paths made absolute so that ``resume`` finds them anywhere."""
     paths = {"out", "state", "schema", "endpoints", "unjudged", "provenance", "certificate"}
     plain = {k: str(Path(v).absolute()) if k in paths and v is not None else v for k, v in values.items()}

@@ -96,6 +96,7 @@ def resume(run: str, budget: str | None, state: Path | None, *, as_json: bool) -
     """Go on with RUN: the same command, under the same account; what was answered is not asked again."""
     from rowsight.operators import operator  # noqa: PLC0415 - commands load what they use
     from rowsight.surfaces.cli.asks import ask  # noqa: PLC0415
+    from rowsight.surfaces.cli.gathers import GATHERS, gather  # noqa: PLC0415
 
     found = _admin(state).run(run)
     if "values" not in found.spec:
@@ -106,6 +107,8 @@ def resume(run: str, budget: str | None, state: Path | None, *, as_json: bool) -
     values |= {"as_json": as_json, "yes": True, "state": _state(state)}
     if budget is not None:
         values["budget"] = budget
+    if found.spec["command"] in GATHERS:
+        return gather(found.spec["command"], values, resuming=run)
     return ask(operator(found.spec["command"]), values, resuming=run)
 
 

@@ -1,0 +1,120 @@
+"""``rowsight summarize``: questions about all rows of a table together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rowsight.operators import summarize
+from rowsight.plan.gathers import CHUNK_TOKENS
+from rowsight.surfaces.cli.asks import agreed, plain_values
+from rowsight.surfaces.cli.options import MODEL_OPTIONS, Decorator, checked_options, run_options, with_options
+
+if TYPE_CHECKING:
+    from rowsight.surfaces.gathering import Summarizing
+    from rowsight.surfaces.table import Table
+
+_READ_OPTIONS: tuple[Decorator, ...] = (
+    click.option(
+        "--chunk-tokens",
+        type=int,
+        default=CHUNK_TOKENS,
+        show_default=True,
+        metavar="N",
+        help="Tokens of rows in one call.",
+    ),
+    click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="CSV, JSON Lines, Parquet or Arrow."),
+    click.option("--limit", type=int, metavar="N", help="Only the first N rows."),
+    click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds."),
+    click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop."),
+    click.option("--yes", is_flag=True, help="Don't ask before spending."),
+    click.option("--on-failure", type=click.Choice(["null", "raise"]), default="null", show_default=True),
+)
+_SUMMARIZE_OPTIONS: tuple[Decorator, ...] = (
+    click.option("--by", metavar="COLUMN", help="One summary for each value of a column."),
+    click.option("--key", metavar="COLUMN", help="The column that rows are cited by [default: their position]."),
+    click.option(
+        "--sentences", type=int, default=8, show_default=True, metavar="N", help="Most sentences of a summary."
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a command does with a table: the lazy question it makes of its options, and how its result is printed."""
+
+    made: Callable[[Table, dict[str, Any]], Summarizing]
+    shown: Callable[..., None]
+
+
+def gather(name: str, values: dict[str, Any], *, resuming: str | None = None) -> int:
+    """Run the command ``name`` with these values; ``resuming`` names the run to go on with."""
+    from rowsight.session import Session  # noqa: PLC0415 - commands load what they use
+    from rowsight.surfaces.cli import show  # noqa: PLC0415
+
+    options = checked_options(values)
+    progress = show.ProgressLine(quiet=values["as_json"] or not sys.stderr.isatty())
+    session = Session(state=values["state"], listener=progress)
+    asked = GATHERS[name].made(_rows(values, session), values)
+    if values["dry_run"]:
+        show.estimate(asked.estimate(**run_options(values)), as_json=values["as_json"])
+        return 0
+    if not agreed(asked, values):
+        raise click.Abort
+    show.check_output(values["out"])
+    with progress:
+        found = asked.made(
+            options, out=values["out"], spec={"command": name, "values": plain_values(values)}, resuming=resuming
+        )
+    GATHERS[name].shown(found, as_json=values["as_json"], out=values["out"])
+    return 3 if found.report.budget_spent else 0
+
+
+def _rows(values: dict[str, Any], session: Any) -> Table:
+    from rowsight.surfaces.table import read  # noqa: PLC0415 - commands load what they use
+
+    table = read(values["table"], session=session)
+    if values["where"]:
+        table = table.where(values["where"])
+    return table if values["limit"] is None else table.limit(values["limit"])
+
+
+def _summarizing(table: Table, values: dict[str, Any]) -> Summarizing:
+    names = ("by", "key", "sentences", "chunk_tokens")
+    return table.summarize(values["question"], **{name: values[name] for name in names})
+
+
+def _show_summary(found: Any, *, as_json: bool, out: Path | None) -> None:
+    from rowsight.surfaces.cli import show  # noqa: PLC0415 - commands load what they use
+
+    if as_json:
+        show.json_object(found.as_dict())
+        return
+    click.echo(found.summary.text or "Nothing that rows support was said.")
+    click.echo(show.report_text(found.report))
+    if out is not None:
+        click.echo(f"Written to {out}")
+
+
+def _command(name: str, summary: str, example: str, own: tuple[Decorator, ...]) -> click.Command:
+    def callback(table: str, question: str, **values: Any) -> int:
+        return gather(name, {"table": table, "question": question, **values})
+
+    options: tuple[Decorator, ...] = (
+        click.argument("table"),
+        click.argument("question"),
+        *own,
+        *_READ_OPTIONS,
+        *MODEL_OPTIONS,
+    )
+    shown = f"Example: rowsight {name} tickets.parquet '{example}' --model NAME"
+    return click.command(name, help=f"{summary}\n\n{shown}")(with_options(options)(callback))
+
+
+GATHERS = {"summarize": Command(_summarizing, _show_summary)}
+COMMANDS = {"summarize": _command("summarize", summarize.SUMMARY, summarize.EXAMPLE, _SUMMARIZE_OPTIONS)}
