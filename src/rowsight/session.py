@@ -82,7 +82,7 @@ class Session:
 
         relations = self.engine.open(self.sources(plan))
         try:
-            return estimated(optimize(shared(conjoined(plan))), relations, *prices(options))
+            return estimated(optimize(shared(conjoined(plan))), relations, *prices(options), options.rows_per_call)
         finally:
             relations.close()
 

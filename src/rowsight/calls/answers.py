@@ -38,43 +38,48 @@ def _float(digits: str) -> float:
     return number
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_float)
+def strict_decoder(objects: Callable[[list[tuple[str, Any]]], Any]) -> json.JSONDecoder:
+    """Return a decoder of JSON without ``NaN``, infinities and numbers beyond doubles; ``objects`` makes objects of pairs."""
+    return json.JSONDecoder(object_pairs_hook=objects, parse_constant=_constant, parse_float=_float)
 
 
-def parse_json_strictly(text: str) -> Any:
+_DECODER = strict_decoder(_object)
+
+
+def parse_json_strictly(text: str, decoder: json.JSONDecoder = _DECODER) -> Any:
     """Return the one JSON value of an answer; raise ``InvalidAnswerError`` with words for the model where there is none.
 
     Accepted: JSON alone, JSON in a single code fence, or a single JSON object amid prose. Not accepted: no JSON, two
     objects, a repeated key, ``NaN`` or ``Infinity``, a number beyond doubles, JSON that is cut off.
     """
     try:
-        return _DECODER.decode(text)
+        return decoder.decode(text)
     except ValueError as error:
         if isinstance(error, InvalidAnswerError):
             raise
     except RecursionError:
         raise InvalidAnswerError("the answer nests too deeply") from None
-    return _embedded(text)
+    return _embedded(text, decoder)
 
 
-def _embedded(text: str) -> Any:
+def _embedded(text: str, decoder: json.JSONDecoder) -> Any:
     if not text.strip():
         raise InvalidAnswerError("the answer is empty; give JSON")
     fences = _FENCE.findall(text)
     if len(fences) > 1:
         raise InvalidAnswerError("the answer holds more than one code fence; give one JSON value and nothing else")
     if not fences:
-        return _only_object(text)
-    if _objects(_FENCE.sub("", text)):
+        return _only_object(text, decoder)
+    if _objects(_FENCE.sub("", text), decoder):
         raise InvalidAnswerError(_SEVERAL)
     try:
-        return _DECODER.decode(fences[0])
+        return decoder.decode(fences[0])
     except json.JSONDecodeError as error:
         raise InvalidAnswerError(f"the code fence doesn't hold JSON: {error.msg} at character {error.pos}") from None
 
 
-def _only_object(text: str) -> Any:
-    objects = _objects(text)
+def _only_object(text: str, decoder: json.JSONDecoder) -> Any:
+    objects = _objects(text, decoder)
     if len(objects) > 1:
         raise InvalidAnswerError(_SEVERAL)
     if objects:
@@ -84,7 +89,7 @@ def _only_object(text: str) -> Any:
     raise InvalidAnswerError("the answer is not JSON; give one JSON object and nothing else")
 
 
-def _objects(text: str) -> list[Any]:
+def _objects(text: str, decoder: json.JSONDecoder) -> list[Any]:
     """Return the JSON objects that stand in prose, at most two of them."""
     found: list[Any] = []
     at = text.find("{")
@@ -92,12 +97,20 @@ def _objects(text: str) -> list[Any]:
         if at < 0 or len(found) > 1:
             break
         try:
-            value, end = _DECODER.raw_decode(text, at)
+            value, end = decoder.raw_decode(text, at)
             found.append(value)
         except (json.JSONDecodeError, RecursionError):
             end = at + 1
         at = text.find("{", end)
     return found
+
+
+class PartlyAnsweredError(InvalidAnswerError):
+    """An answer about several rows that isn't valid as a whole; ``rows`` are the texts of the rows that are, by number."""
+
+    def __init__(self, fault: str, rows: dict[int, str]) -> None:
+        super().__init__(fault)
+        self.rows = rows
 
 
 class Checker:
@@ -117,7 +130,10 @@ class Checker:
 
     def __call__(self, text: str) -> str:
         """Return the canonical JSON text of a valid answer; raise ``InvalidAnswerError`` with words for a repair."""
-        value = parse_json_strictly(text)
+        return self.checked(parse_json_strictly(text))
+
+    def checked(self, value: Any) -> str:
+        """Return the canonical JSON text of a valid value; raise ``InvalidAnswerError`` as for a text."""
         try:
             fault = None if self._validator.is_valid(value) else self._fault(value)
         except UnicodeEncodeError:
@@ -126,7 +142,7 @@ class Checker:
             raise InvalidAnswerError(fault)
         if self._read is not None:
             self._read(value)
-        return _canonical(value)
+        return canonical(value)
 
     def _fault(self, value: Any) -> str:
         error = next(iter(self._validator.iter_errors(value)))
@@ -134,7 +150,8 @@ class Checker:
         return f"at {where or 'the top'}: {' '.join(error.message.split())}"
 
 
-def _canonical(value: Any) -> str:
+def canonical(value: Any) -> str:
+    """Return a JSON value as the one text that is kept of it."""
     try:
         return orjson.dumps(value).decode()
     except TypeError:  # an integer beyond 64 bits

@@ -8,6 +8,7 @@ import orjson
 
 from rowsight.calls.capabilities import Capabilities
 from rowsight.calls.request import Request
+from rowsight.plan.shared import in_words
 
 MOST_KEPT = 128
 """Questions whose parts are kept; beyond that the parts are built anew."""
@@ -61,9 +62,9 @@ class Bodies:
 def _in_words(schema: dict[str, Any]) -> str:
     """Return what the prompt says of the answer's form where no schema goes along.
 
-    The question has said already what a single ``answer`` looks like, and small models echo a schema that stands there.
+    The question has said already what a plain answer looks like, and small models echo a schema that stands there.
     """
-    if list(schema.get("properties", ())) == ["answer"]:
+    if in_words(schema):
         return _ALONE
     return _IN_WORDS + orjson.dumps(schema, option=orjson.OPT_SORT_KEYS).decode()
 
@@ -94,7 +95,7 @@ def _is_strict(schema: Any) -> bool:
     properties = schema.get("properties")
     if isinstance(properties, dict):
         closed = schema.get("additionalProperties") is False and set(schema.get("required", ())) == set(properties)
-        return closed and all(_is_strict(s) for s in properties.values())
+        return closed and all(_is_strict(s) for s in (*properties.values(), *schema.get("$defs", {}).values()))
     return schema.get("type") != "object" and all(
         _is_strict(s) for k, s in schema.items() if k not in ("enum", "const")
     )

@@ -7,6 +7,7 @@ endpoint, then send, validate (one repair attempt), record, deliver. An answer i
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,12 +17,13 @@ from typing import Any, Protocol
 
 import orjson
 
+from rowsight.calls.answers import PartlyAnsweredError
 from rowsight.calls.budget import Amounts, Budget, microusd
 from rowsight.calls.client import ChatClient
 from rowsight.calls.dispatch import Dispatch
 from rowsight.calls.endpoints import Endpoint, Where, endpoints_of, prices
 from rowsight.calls.ledger import Ledger, MemoryLedger, SqliteLedger
-from rowsight.calls.ledger.base import Answered, Granted, Held, OverBudget, RunStatus
+from rowsight.calls.ledger.base import Answered, Claim, Granted, Held, OverBudget, RunStatus
 from rowsight.calls.pool import Ceiling, Pool
 from rowsight.calls.reply import Reply, SendFailure, Sent
 from rowsight.calls.request import Answer, Failure, FailureReason, Outcome, Request, Usage
@@ -32,6 +34,8 @@ from rowsight.plan.schema import InvalidAnswerError
 
 Check = Callable[[str], str]
 """Returns the canonical text of a valid answer, raises ``InvalidAnswerError`` with words for the repair attempt."""
+Divide = Callable[[Outcome, Mapping[int, Answer], int], Sequence[Outcome]]
+"""Makes the outcome of each row out of a request's, and of what was valid in answers that weren't as a whole."""
 
 AHEAD = 48
 """Calls that may hold a reservation while they wait for a slot, under a budget: what is reserved at a kill stays spent.
@@ -71,6 +75,10 @@ class Tally:
         self.cost = None if self.cost is None or cost is None else self.cost + cost
 
 
+def _whole(outcome: Outcome, _valid: Mapping[int, Answer], _rows: int) -> list[Outcome]:
+    return [outcome]
+
+
 class Gateway:
     """The road of one run to one model. Everything happens in one asyncio loop; the ledger is shared with others."""
 
@@ -85,7 +93,7 @@ class Gateway:
         self._high_water = 2 * parts.concurrency + parts.ahead
         self._roomy = asyncio.Event()
         self._roomy.set()
-        self._open = 0
+        self._waiting = self._open = 0
         self._settled = asyncio.Event()
         self._spent = False
 
@@ -93,12 +101,12 @@ class Gateway:
         """Return what came of each request, in order. Equal requests are asked once, now and ever."""
         if not requests:
             return []
-        found = await self._ledger.lookup([r.key for r in requests])
+        found = await self.known([r.key for r in requests])
         deliveries: list[Delivery | asyncio.Future[Delivery]] = []
         pending: list[asyncio.Future[Delivery]] = []
         try:
             for request in requests:
-                deliveries.append(known := self._known(request, found) or self._join(request, check))
+                deliveries.append(known := found.get(request.key) or self._join(request, check))
                 if isinstance(known, asyncio.Future):
                     pending.append(known)
                 if len(deliveries) % TURN == 0:
@@ -111,12 +119,14 @@ class Gateway:
             raise
         return [d.result() if isinstance(d, asyncio.Future) else d for d in deliveries]
 
-    def _known(self, request: Request, found: Mapping[bytes, Answer]) -> Delivery | None:
-        """Return what is known already: an answer of the ledger, or this run's failure."""
-        if (answer := found.get(request.key)) is not None:
-            return Delivery(answer, from_ledger=answer.at < self._started)
-        failure = self._failed.get(request.key)
-        return None if failure is None else Delivery(failure)
+    async def known(self, keys: Sequence[bytes]) -> dict[bytes, Delivery]:
+        """Return what is known of ``keys`` already: answers of the ledger, and this run's failures."""
+        failed = {key: Delivery(self._failed[key]) for key in keys if key in self._failed} if self._failed else {}
+        return failed | {key: self.delivered(answer) for key, answer in (await self._ledger.lookup(keys)).items()}
+
+    def delivered(self, answer: Answer) -> Delivery:
+        """Return an answer of the ledger as it is delivered."""
+        return Delivery(answer, from_ledger=answer.at < self._started)
 
     async def room(self) -> None:
         """Return when more questions may be put: few enough wait for a slot."""
@@ -157,10 +167,11 @@ class Gateway:
     def to_finish(self, questions: int) -> dict[str, Any]:
         """Return what asking ``questions`` more would take, by the mean of what was asked."""
         tally = self.tally
-        share = questions / tally.calls if tally.calls else None
+        answered = max(tally.calls, tally.finished)  # more than calls where rows share requests
+        share = questions / answered if answered else None
         tokens = tally.usage.prompt_tokens + tally.usage.completion_tokens
         return {
-            "calls": questions,
+            "calls": questions if share is None else math.ceil(tally.calls * share),
             "tokens": None if share is None else round(tokens * share),
             "cost": None if share is None or tally.cost is None else round(tally.cost * share, 6),
         }
@@ -169,66 +180,118 @@ class Gateway:
         if (task := self._joined.get(request.key)) is None:
             task = asyncio.ensure_future(self._ask(request, check))
             self._joined[request.key] = task
-            if len(self._joined) >= self._high_water:
-                self._roomy.clear()
+            self.enter()
         return task
+
+    def enter(self) -> None:
+        """Count a request that waits for its slot: many of them keep further questions away."""
+        self._waiting += 1
+        if self._waiting >= self._high_water:
+            self._roomy.clear()
+
+    def leave(self) -> None:
+        """Count a request out, whatever came of it."""
+        self._waiting -= 1
+        if self._waiting < self._high_water:
+            self._roomy.set()
+
+    async def turn(self) -> Once:
+        """Wait until a request may hold a reservation; return what ends its turn once it has left."""
+        await self._ahead.acquire()
+        return Once(self._ahead.release)
 
     async def _ask(self, request: Request, check: Check) -> Delivery:
         try:
-            await self._ahead.acquire()
-            ahead = _Once(self._ahead.release)
+            ahead = await self.turn()
             try:
-                return await self._claimed(request, check, ahead)
+                worst = self.worst(request)
+                known = await self._claimed(request, worst)
+                return known or (await self.converse(request, check, worst, ahead, [request.key], _whole))[0]
             finally:
                 ahead()
         finally:
             del self._joined[request.key]
-            if len(self._joined) < self._high_water:
-                self._roomy.set()
+            self.leave()
 
-    async def _claimed(self, request: Request, check: Check, ahead: _Once) -> Delivery:
-        worst = self._parts.worst(request)
-        known = await self._claim(request, worst)
-        if known is not None:
-            return known
+    async def converse(
+        self, request: Request, check: Check, worst: Amounts, ahead: Once, keys: Sequence[bytes], divide: Divide
+    ) -> list[Delivery]:
+        """Send a request whose ``keys`` are claimed, record what ``divide`` makes of its outcome for each, and deliver it.
+
+        The first key holds the reservation and is charged for the request.
+        """
         self._open += 1
         talk = Talk(self, self._parts, request, check, worst, ahead)
         try:
             outcome = await talk.outcome()
-            recorded = await self._ledger.settle(self._parts.run, request.key, outcome, talk.spent)
+            recorded = await self._settle(keys, divide(outcome, talk.valid, len(keys)), talk.spent)
         except EndpointError as error:
-            await self._give_up(request, talk, "connection", str(error))
+            await self._give_up(keys, talk, "connection", str(error))
             raise
         except asyncio.CancelledError:
-            await self._give_up(request, talk, "cancelled", "the run was stopped")
+            await self._give_up(keys, talk, "cancelled", "the run was stopped")
             raise
         finally:
             self._open -= 1
             self._settled.set()
-        self.tally.finished += 1
-        if isinstance(recorded, Failure):
-            self._failed[request.key] = recorded
-        return Delivery(None if talk.over_budget else recorded)
+        self.tally.finished += len(keys)
+        self._failed.update({k: r for k, r in zip(keys, recorded, strict=True) if isinstance(r, Failure)})
+        return [Delivery(None if talk.over_budget and isinstance(r, Failure) else r) for r in recorded]
 
-    async def _give_up(self, request: Request, talk: Talk, reason: FailureReason, detail: str) -> None:
-        """End a claim without an outcome: what was sent counts; where nothing was, the claim is given back."""
+    async def _settle(self, keys: Sequence[bytes], outcomes: Sequence[Outcome], spent: Amounts) -> list[Outcome]:
+        """Record an outcome for each key, in one transaction since they are put in one turn of the loop."""
+        settle, run = self._ledger.settle, self._parts.run
+        first = settle(run, keys[0], outcomes[0], spent)
+        if len(keys) == 1:
+            return [await first]
+        others = [settle(run, key, o, Amounts()) for key, o in zip(keys[1:], outcomes[1:], strict=True)]
+        return list(await asyncio.gather(first, *others))
+
+    async def _give_up(self, keys: Sequence[bytes], talk: Talk, reason: FailureReason, detail: str) -> None:
+        """End claims without an outcome: what was sent counts; where nothing was, the claims are given back."""
         if talk.sent:
-            await self._ledger.settle(self._parts.run, request.key, talk.failure(reason, detail, None), talk.spent)
+            await self._settle(keys, [talk.failure(reason, detail, None)] * len(keys), talk.spent)
         else:
-            await self._ledger.release(self._parts.run, request.key)
+            await self.release(keys)
 
-    async def _claim(self, request: Request, worst: Amounts) -> Delivery | None:
-        """Reserve the call; return a delivery where nothing is to be sent, ``None`` when the call is ours to make."""
+    async def claim(self, request: Request, reserve: Amounts) -> Claim:
+        """Claim a request's key, once; ``reserve`` is held until it is settled or released."""
         prompt = request.user if self._parts.store_prompts else None
+        return await self._ledger.claim(self._parts.run, request.key, reserve, prompt)
+
+    async def reserve(self, key: bytes, amounts: Amounts) -> bool:
+        """Hold ``amounts`` for a claimed key in place of what it holds; ``False`` where they don't fit."""
+        return await self._ledger.reserve_again(self._parts.run, key, amounts, Amounts())
+
+    async def release(self, keys: Sequence[bytes]) -> None:
+        """Give claims back for which nothing was sent."""
+        await asyncio.gather(*(self._ledger.release(self._parts.run, key) for key in keys))
+
+    async def held(self, key: bytes) -> Delivery | None:
+        """Wait while another owner asks ``key``; return its answer, ``None`` when the key can be claimed."""
+        answer = await self._ledger.wait(key)
+        return None if answer is None else Delivery(answer)
+
+    def worst(self, request: Request) -> Amounts:
+        """Return the most that a request can cost."""
+        return self._parts.worst(request)
+
+    @property
+    def spent(self) -> bool:
+        """Whether the budget is spent."""
+        return self._spent
+
+    async def _claimed(self, request: Request, worst: Amounts) -> Delivery | None:
+        """Reserve the call; return a delivery where nothing is to be sent, ``None`` when the call is ours to make."""
         while not self._spent:
-            match await self._ledger.claim(self._parts.run, request.key, worst, prompt):
+            match await self.claim(request, worst):
                 case Granted():
                     return None
                 case Answered(answer=answer):
-                    return Delivery(answer, from_ledger=answer.at < self._started)
+                    return self.delivered(answer)
                 case Held():
-                    if (held := await self._ledger.wait(request.key)) is not None:
-                        return Delivery(held)
+                    if (held := await self.held(request.key)) is not None:
+                        return held
                 case OverBudget():
                     await self.settlement()
         return Delivery(None)
@@ -278,16 +341,17 @@ class Talk:
     """One question's way to an outcome: requests by the dispatcher, their reservations, one repair.
 
     ``sent`` counts its requests, ``spent`` is what they came to; ``over_budget`` says that one more was worth it and
-    didn't fit.
+    didn't fit; ``valid`` holds the valid parts of answers about several rows that were not valid as a whole.
     """
 
     def __init__(
-        self, gateway: Gateway, parts: Parts, request: Request, check: Check, worst: Amounts, ahead: _Once
+        self, gateway: Gateway, parts: Parts, request: Request, check: Check, worst: Amounts, ahead: Once
     ) -> None:
         self.spent, self.over_budget = Amounts(), False
         self._tally, self._gateway, self._parts = gateway.tally, gateway, parts
         self._request, self._check, self._worst, self._ahead = request, check, worst, ahead
         self.sent = 0
+        self.valid: dict[int, Answer] = {}
         self._usage = Usage()
         self._cost: float | None = 0.0
         self._last: SendFailure | None = None
@@ -359,9 +423,12 @@ class Talk:
         self._tally.add(usage, cost)
 
     def _answer(self, endpoint: Endpoint, reply: Reply) -> Answer:
-        text, now = self._check(reply.text), time.time()
-        said = reply.fingerprint, reply.logprob
-        return Answer(text, reply.model, endpoint.name, now, self._usage, self._cost, *said)
+        said = reply.model, endpoint.name, time.time(), self._usage, self._cost, reply.fingerprint, reply.logprob
+        try:
+            return Answer(self._check(reply.text), *said)
+        except PartlyAnsweredError as error:
+            self.valid |= {row: Answer(text, *said) for row, text in error.rows.items()}
+            raise
 
     def failure(self, reason: FailureReason, detail: str, endpoint: str | None) -> Failure:
         """Return a failure with what the requests so far have used."""
@@ -380,7 +447,7 @@ def _likely_tokens(request: Request) -> int:
     return (len(request.system) + len(request.user)) // 4 + OVERHEAD_TOKENS
 
 
-class _Once:
+class Once:
     """Calls a function at most once."""
 
     __slots__ = ("_function",)
@@ -389,6 +456,7 @@ class _Once:
         self._function: Callable[[], None] | None = function
 
     def __call__(self) -> None:
+        """Call it, unless that was done."""
         function, self._function = self._function, None
         if function is not None:
             function()

@@ -52,10 +52,10 @@ class Inquiry:
         self, question: Question, gateway: Gateway, *, max_tokens: int | None = None, truncate: bool = False
     ) -> None:
         self.question = question
-        self._gateway, self._truncate = gateway, truncate
+        self.gateway, self._truncate = gateway, truncate
         sampling = Sampling(max_tokens=max_tokens or question.max_tokens)
         self.requests = RequestTemplate(gateway.model, question.system, question.answer.schema, sampling)
-        self._check = Checker(question.answer.schema, reader_of(question.answer))
+        self.check = Checker(question.answer.schema, reader_of(question.answer))
 
     def request(self, arguments: Arguments) -> Request | None:
         """Return the request about a row with these arguments, ``None`` where it isn't to be asked."""
@@ -63,8 +63,8 @@ class Inquiry:
             return None
         return self.requests.request(self.question.template.fence(arguments))  # type: ignore[arg-type]  # no None here
 
-    async def ask(self, distinct: Sequence[Arguments]) -> list[Told]:
-        """Return what each of the distinct arguments is told, in order."""
+    async def ask(self, distinct: Sequence[Arguments], *, alone: bool = False) -> list[Told]:  # noqa: ARG002 - always is
+        """Return what each of the distinct arguments is told, in order; ``alone``: each in a request of its own."""
         if self._truncate:
             return await self._ask_cut(distinct)
         return await self._ask([self.request(a) for a in distinct])
@@ -75,13 +75,13 @@ class Inquiry:
         return await self._ask([None if r is None else replace(r, key=_second(r.key)) for r in requests])
 
     async def _ask(self, requests: Sequence[Request | None]) -> list[Told]:
-        deliveries = iter(await self._gateway.ask_many([r for r in requests if r is not None], self._check))
-        return [NULL if r is None else self._told(r, next(deliveries)) for r in requests]
+        deliveries = iter(await self.gateway.ask_many([r for r in requests if r is not None], self.check))
+        return [NULL if r is None else self.told(r, next(deliveries)) for r in requests]
 
     async def _ask_cut(self, distinct: Sequence[Arguments]) -> list[Told]:
         """Ask, and ask rows that are too long again with their longest value cut in half until they fit."""
         rows = [[self.request(v) for v in versions(a)] for a in distinct]
-        known = await self._gateway.recorded([r.key for row in rows for r in row if r is not None])
+        known = await self.gateway.recorded([r.key for row in rows for r in row if r is not None])
         # A version that was answered before is where the row begins: what didn't fit isn't sent again.
         at = [next((i for i, r in enumerate(row) if r is not None and r.key in known), 0) for row in rows]
         told = await self._ask([row[i] for row, i in zip(rows, at, strict=True)])
@@ -91,7 +91,7 @@ class Inquiry:
             answers = await self._ask([rows[n][at[n]] for n in again])
             for n, answer in zip(again, answers, strict=True):
                 told[n] = answer
-        self._gateway.tally.truncated += sum(i > 0 and t.status == "asked" for i, t in zip(at, told, strict=True))
+        self.gateway.tally.truncated += sum(i > 0 and t.status == "asked" for i, t in zip(at, told, strict=True))
         return told
 
     @property
@@ -102,10 +102,11 @@ class Inquiry:
     async def recorded(self, rows: Sequence[Arguments]) -> list[bool]:
         """Return for each argument tuple whether the ledger holds its answer."""
         requests = [self.request(a) for a in rows]
-        found = await self._gateway.recorded([r.key for r in requests if r is not None])
+        found = await self.gateway.recorded([r.key for r in requests if r is not None])
         return [r is not None and r.key in found for r in requests]
 
-    def _told(self, request: Request, delivery: Delivery) -> Told:
+    def told(self, request: Request, delivery: Delivery) -> Told:
+        """Return what a row is told by what came of its request."""
         match delivery.outcome:
             case Answer(text=text):
                 value = self.question.answer.read(orjson.loads(text))
@@ -133,13 +134,13 @@ class AllOf:
         """Return the first question's request about a row, ``None`` where the row isn't to be asked."""
         return self._parts[0].request(self._of(0, arguments))
 
-    async def ask(self, distinct: Sequence[Arguments]) -> list[Told]:
+    async def ask(self, distinct: Sequence[Arguments], *, alone: bool = False) -> list[Told]:
         """Return what each of the distinct arguments is told by all parts together, in order."""
         told: list[Told] = [NULL] * len(distinct)
         open_rows = list(range(len(distinct)))
         for number, part in enumerate(self._parts):
             wanted = {self._of(number, distinct[i]): None for i in open_rows}
-            answers = dict(zip(wanted, await part.ask(list(wanted)), strict=True))
+            answers = dict(zip(wanted, await part.ask(list(wanted), alone=alone), strict=True))
             for i in open_rows:
                 told[i] = answers[self._of(number, distinct[i])]
             open_rows = [i for i in open_rows if told[i].value is True]
@@ -164,11 +165,11 @@ class AllOf:
         return tuple(arguments[place] for place in self._places[part])
 
 
-async def ask_each(inquiry: Inquiry | AllOf, rows: Sequence[Arguments]) -> list[Told]:
+async def ask_each(inquiry: Inquiry | AllOf, rows: Sequence[Arguments], *, alone: bool = False) -> list[Told]:
     """Return what each row is told, in order; rows with equal arguments are asked about once."""
     places: dict[Arguments, int] = {}
     order = [places.setdefault(a, len(places)) for a in rows]
-    told = await inquiry.ask(list(places))
+    told = await inquiry.ask(list(places), alone=alone)
     return [told[place] for place in order]
 
 

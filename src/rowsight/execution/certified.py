@@ -177,6 +177,9 @@ class _Driver:
         self.ask, self.work, self.population = ask, work, population
         self.inquiry = work.decider(ask.question)
         self.failed: dict[int, Told] = {}
+        self.shares = work.options.rows_per_call > 1
+        self.keys: dict[int, bytes] = {}
+        """Under which key a row was answered, where rows may share requests."""
         self.from_ledger = np.zeros(population.count, dtype=bool)
         self.oracles: dict[str, None] = {}
         self.repeated = False
@@ -213,8 +216,8 @@ class _Driver:
 
     async def _reply(self, request: Ask | Freeze | Note) -> NDArray[Any] | None:
         match request:
-            case Ask(rows=rows):
-                return await self._asked(rows)
+            case Ask(rows=rows, purpose=purpose):
+                return await self._asked(rows, alone=purpose == "certify")
             case Freeze(record=frozen):
                 await self.work.gateway.keep(f"frozen:{self.subject.hex()}", frozen)
             case Note(kind=kind, values=values):
@@ -230,14 +233,16 @@ class _Driver:
             self.work.report.notes.append(words)
             self.work.listener(Warned(words))
 
-    async def _asked(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        pieces = [await self._slice(rows[i : i + _SLICE]) for i in range(0, len(rows), _SLICE)]
+    async def _asked(self, rows: NDArray[np.int64], *, alone: bool = False) -> NDArray[Any]:
+        pieces = [await self._slice(rows[i : i + _SLICE], alone=alone) for i in range(0, len(rows), _SLICE)]
         return np.concatenate(pieces) if pieces else np.empty(0, np.float64 if self.number else np.int64)
 
-    async def _slice(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        told = await ask_each(self.inquiry, self.population.arguments(rows))
+    async def _slice(self, rows: NDArray[np.int64], *, alone: bool) -> NDArray[Any]:
+        told = await ask_each(self.inquiry, self.population.arguments(rows), alone=alone)
         for row, one in zip(rows.tolist(), told, strict=True):
             self.from_ledger[row] |= one.from_ledger
+            if self.shares and one.key is not None:
+                self.keys[row] = one.key
             if one.status != "asked":
                 self.failed[row] = one
         self.oracles.update(dict.fromkeys(t.oracle for t in told if t.oracle is not None))
@@ -258,7 +263,8 @@ class _Driver:
     async def _attempt(self) -> dict[str, Any]:
         """Return this attempt's number and which rows were answered when it began, from the ledger where it began before."""
         gateway = self.work.gateway
-        name = f"attempt:{self.subject.hex()}:{digest([self.ask.guarantee, self.work.options.seed])}"
+        way = [self.ask.guarantee, self.work.options.seed, *([self.work.options.rows_per_call] if self.shares else [])]
+        name = f"attempt:{self.subject.hex()}:{digest(way)}"
         kept = await gateway.kept(self.subject, name)
         self.repeated = kept is not None
         if kept is None:
@@ -301,6 +307,8 @@ class _Driver:
         body = {k: v for k, v in decision.certificate.items() if k not in ("format", "not_covered", "digest")}
         body["oracle"] = list(self.oracles)
         body["self_agreement"] = await self._self_agreement(decision)
+        if self.shares:
+            body["rows_per_call"] = self.work.options.rows_per_call
         body["table"] = {
             "digest": self.population.table_digest.hex(),
             "columns": list(self.population.columns),
@@ -369,7 +377,7 @@ class _Driver:
         if not decision.asked[number]:
             return Told(value, "proxied")
         request = self.inquiry.request(arguments)
-        key = None if request is None else request.key
+        key = self.keys.get(number, None if request is None else request.key)
         return Told(value, "asked", key, from_ledger=bool(self.from_ledger[number]))
 
 

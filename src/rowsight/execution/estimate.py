@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowsight.engines.base import Relations
-from rowsight.execution.executor import has_ask
+from rowsight.execution.executor import BATCH_ROWS, has_ask
 from rowsight.plan.nodes import Ask, Limit, Node, walk
 
 CHARACTERS_PER_TOKEN = 4.0
+_FENCE_CHARACTERS = 24
 _COMPLETION = {"bool": 8, "label": 12, "number": 8, "text": 120, "struct": 60}
 
 
@@ -60,7 +61,9 @@ class Estimate:
         return self.text()
 
 
-def estimated(plan: Node, relations: Relations, price_in: float | None, price_out: float | None) -> Estimate:
+def estimated(
+    plan: Node, relations: Relations, price_in: float | None, price_out: float | None, rows_per_call: int = 1
+) -> Estimate:
     """Return the estimate of an optimized plan; the table is read once for each question, no model is asked."""
     asks = [n for n in walk(plan) if isinstance(n, Ask)]
     low = high = prompt = completion = 0
@@ -70,12 +73,14 @@ def estimated(plan: Node, relations: Relations, price_in: float | None, price_ou
         _, distinct, characters = (
             relations.profile(source, columns) if columns else (relations.count(source),) * 2 + (0,)
         )
-        calls = min(distinct, bound) if bound is not None else distinct
-        low += _least(ask, calls, behind=source is not ask.input)
+        rows = min(distinct, bound) if bound is not None else distinct
+        calls = _most(ask, rows, rows_per_call)
+        low += _least(ask, rows, rows_per_call, behind=source is not ask.input)
         high += calls
-        share = calls / distinct if distinct else 0.0
-        prompt += round((characters * share + calls * (len(ask.question.system) + 24)) / CHARACTERS_PER_TOKEN)
-        completion += calls * _COMPLETION[ask.question.answer.kind]
+        share = rows / distinct if distinct else 0.0
+        words = len(ask.question.system) * calls + _FENCE_CHARACTERS * rows
+        prompt += round((characters * share + words) / CHARACTERS_PER_TOKEN)
+        completion += rows * _COMPLETION[ask.question.answer.kind]
     rows = relations.count(population(asks[0].input)[0]) if asks else relations.count(plan)
     known = price_in is not None and price_out is not None
     cost = (prompt * (price_in or 0.0) + completion * (price_out or 0.0)) / 1e6 if known else None
@@ -92,11 +97,21 @@ def population(node: Node) -> tuple[Node, int | None]:
     return node, bound
 
 
-def _least(ask: Ask, calls: int, *, behind: bool) -> int:
+def _most(ask: Ask, rows: int, rows_per_call: int) -> int:
+    """Return the requests that asking ``rows`` rows takes at most; under a guarantee each may be asked alone.
+
+    Each batch ends with a request that may not be full.
+    """
+    if ask.guarantee is not None or rows_per_call == 1:
+        return rows
+    return min(rows, -(-rows // rows_per_call) + -(-rows // BATCH_ROWS))
+
+
+def _least(ask: Ask, rows: int, rows_per_call: int, *, behind: bool) -> int:
     if behind:
         return 0
     if ask.guarantee is None:
-        return calls
+        return -(-rows // rows_per_call)
     from rowsight.execution.cascade.forecast import fewest_calls  # noqa: PLC0415 - scipy loads on use
 
-    return min(calls, fewest_calls(ask.guarantee, calls))
+    return fewest_calls(ask.guarantee, rows, rows_per_call)

@@ -21,6 +21,7 @@ from rowsight.execution.asking import AllOf, AskStep, Inquiry, Trace, Unjudged
 from rowsight.execution.options import RunOptions
 from rowsight.execution.ordered import OrderedMap, Piece
 from rowsight.execution.report import AskReport, Report
+from rowsight.execution.shared import inquiry_for
 from rowsight.operators import Conjunction, Question
 from rowsight.plan.nodes import Ask, Limit, Node, Project, Where, walk
 
@@ -51,8 +52,7 @@ class Work:
 
     def inquiry(self, question: Question) -> Inquiry:
         """Return a question on the road of this run."""
-        options = self.options
-        return Inquiry(question, self.gateway, max_tokens=options.max_tokens, truncate=options.truncate)
+        return inquiry_for(question, self.gateway, self.options)
 
     def decider(self, question: Question | Conjunction) -> Inquiry | AllOf:
         """Return what decides a certified question, be it made of several."""

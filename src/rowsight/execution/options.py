@@ -20,7 +20,8 @@ class RunOptions:
     concurrency: most calls in flight. rpm, tpm: most requests and tokens a minute. budget: ``500calls``, ``2Mtokens`` or
     ``3.50usd``. price_in, price_out: US dollars per million tokens. timeout: seconds without an answer before a call
     counts as hung. attempts: most requests for one question, the first and the repair included. max_tokens: cap of a
-    completion. truncate: cut rows that are longer than the model's window instead of failing them. on_failure: ``null``
+    completion. rows_per_call: most short rows that share one request; rows whose draw proves a guarantee are asked alone.
+    truncate: cut rows that are longer than the model's window instead of failing them. on_failure: ``null``
     leaves failed rows without an answer, ``raise`` raises at the end, after keeping everything. features: what a proxy sees
     beside the words: a column of vectors, or a function that makes vectors (rows x dimensions) of a list of texts, such
     as an embedding model's. seed: seeds every random
@@ -42,6 +43,7 @@ class RunOptions:
     timeout: float = 60.0
     attempts: int = 6
     max_tokens: int | None = None
+    rows_per_call: int = 1
     truncate: bool = False
     on_failure: Literal["null", "raise"] = "null"
     seed: int = 0
@@ -53,7 +55,7 @@ class RunOptions:
     def __post_init__(self) -> None:
         if not self.model.strip():
             raise InputError("the model's name is empty; name one, such as model='gpt-5-mini'")
-        for name in ("concurrency", "rpm", "tpm", "attempts", "max_tokens", "timeout"):
+        for name in ("concurrency", "rpm", "tpm", "attempts", "max_tokens", "rows_per_call", "timeout"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise InputError(f"{name}={value:g} is not positive; give a number above 0")

@@ -96,10 +96,18 @@ async def queried(
     locked: bool = True,
     records: Records | None = None,
     seed: int = 0,
+    shares: bool = False,
 ) -> QueryResult:
-    """Run a query and return its result; ``SqlError`` where it can't be run."""
+    """Run a query and return its result; ``SqlError`` where it can't be run.
+
+    ``shares``: the oracle puts several rows into a request, so that no answer of a guarantee may come from it.
+    """
     started = time.perf_counter()
     tree, calls = canonical(parsed)
+    if shares and (parsed.guarantee is not None or any(call.levels for call in calls.listed)):
+        raise SqlError(
+            "a query with a guarantee asks each row in a request of its own; leave rows_per_call out, or the guarantee"
+        )
     answers = [Answers.of(c) for c in calls.listed]
     workspace = Workspace(tables.sources, tables.databases, locked=locked)
     run = QueryRun(workspace, oracle, answers, records=records or Forgetful(), seed=seed, model=model)

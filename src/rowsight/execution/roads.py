@@ -16,6 +16,7 @@ from rowsight.execution.executor import BATCH_ROWS
 from rowsight.execution.options import RunOptions
 from rowsight.execution.report import Report
 from rowsight.execution.run import new_run_id
+from rowsight.execution.shared import inquiry_for
 from rowsight.operators import Question
 
 
@@ -70,9 +71,7 @@ class Roads:
         """Return the question on its road."""
         key = (question, model or self.options.model)
         if key not in self._inquiries:
-            gateway, options = await self.gateway(model), self.options
-            made = Inquiry(question, gateway, max_tokens=options.max_tokens, truncate=options.truncate)
-            self._inquiries[key] = made
+            self._inquiries[key] = inquiry_for(question, await self.gateway(model), self.options)
         return self._inquiries[key]
 
     async def finish(self, report: Report) -> None:

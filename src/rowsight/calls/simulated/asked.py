@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rowsight.calls.simulated.texts import RowTexts
+from rowsight.plan.shared import unfence_rows
 from rowsight.plan.template import unfence
 
 _ESCAPE = re.compile(r'\\(u[0-9a-fA-F]{4}|["\\/bfnrt])')
@@ -87,19 +88,33 @@ class Asked:
         """
         return next((found for said in reversed(self.users) if (found := _row_in(said, texts))), None)
 
+    def rows(self, texts: RowTexts) -> dict[int, tuple[int, bytes] | None]:
+        """Return the rows by their number in a request about several; empty for a request about one.
+
+        As in ``row``, a row is its longest value that is known; ``None`` where none of its values is.
+        """
+        numbered = next(
+            (found for said in reversed(self.users) if "<<<1-" in said and (found := unfence_rows(said))), {}
+        )
+        return {number: _longest_known([v.encode() for v in values], texts) for number, values in numbered.items()}
+
 
 def _row_in(said: str, texts: RowTexts) -> tuple[int, bytes] | None:
     """Return the row in a message: a fence's content, else the longest substring."""
     fenced = [value.encode() for _, value in unfence(said)] if "<<<" in said else []
-    known = [(number, value) for value in fenced if (number := texts.find(value)) is not None]
-    if known:
-        return max(known, key=lambda pair: len(pair[1]))
+    if known := _longest_known(fenced, texts):
+        return known
     best = texts.longest_in(said.encode())
     if "\\" in said:
         unescaped = texts.longest_in(_unescape(said).encode(errors="replace"))
         best = max(best or b"", unescaped or b"", key=len)
     number = texts.find(best) if best else None
     return None if best is None or number is None else (number, best)
+
+
+def _longest_known(values: list[bytes], texts: RowTexts) -> tuple[int, bytes] | None:
+    known = [(number, value) for value in values if (number := texts.find(value)) is not None]
+    return max(known, key=lambda pair: len(pair[1]), default=None)
 
 
 def _text(content: Any) -> str:

@@ -5,19 +5,20 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import orjson
 
-from rowsight.calls.simulated import together
 from rowsight.calls.simulated.answers import CannotAnswerError, Form
 from rowsight.calls.simulated.asked import Asked, BadRequestError
 from rowsight.calls.simulated.config import SimulationConfig
 from rowsight.calls.simulated.faults import Fate, Fault
 from rowsight.calls.simulated.rows import KnownRows, TruthColumn
+from rowsight.calls.simulated.several import BROKEN, broken, form_of_one, together
+from rowsight.calls.simulated.together import answered, kind_of
 from rowsight.calls.simulated.usage import PrefixCache, Stats, tokens
 
 MODEL = "sim"
@@ -236,9 +237,15 @@ class ChatModel:
     def _malformed(self, asked: Asked) -> Reply:
         """Return broken content, or (always, where any text would be an answer) a body that breaks off."""
         free = asked.schema is None and asked.format_type == "text"
-        variant = len(_MALFORMED) if free else self._fate.next_variant(len(_MALFORMED) + 1)
+        rows = {} if free else asked.rows(self.rows.texts)
+        ways = len(_MALFORMED) + 1 + (BROKEN if rows else 0)
+        variant = len(_MALFORMED) if free else self._fate.next_variant(ways)
         if variant < len(_MALFORMED):
             return self._completion(asked, _Said(_MALFORMED[variant], kind="fault:malformed"))
+        if variant > len(_MALFORMED):
+            said = {number: one.content or "null" for number, one in self._say_each(asked, rows).items()}
+            content = broken(said, variant - len(_MALFORMED) - 1)
+            return self._completion(asked, _Said(content, kind="fault:malformed"))
         whole = self._completion(asked, _Said(_MALFORMED[0], kind="fault:malformed"))
         whole.body = whole.body[: len(whole.body) // 2]
         return whole
@@ -248,15 +255,38 @@ class ChatModel:
         if self.config.hook is not None:
             given = self.config.hook(asked.messages, asked.schema)
             if given is not None:
-                return self._put(asked, asked.last.encode(), _Known("hook", given))
-        if (kind := together.kind_of(asked.schema)) is not None:
-            answer = together.answered(kind, asked.prompt, asked.users[0], partial(self._truth_of, asked))
+                return self._put(asked.last.encode(), _Known("hook", given), *self._form(asked, asked.last))
+        if (kind := kind_of(asked.schema)) is not None:
+            answer = answered(kind, asked.prompt, asked.users[0], partial(self._truth_of, asked))
             return _Said(orjson.dumps(answer).decode())
+        if rows := asked.rows(self.rows.texts):
+            return self._say_all(asked, rows)
         row = asked.row(self.rows.texts)
+        return self._say_one(asked, row, *self._form(asked, row[1].decode() if row else ""))
+
+    def _say_one(self, asked: Asked, row: tuple[int, bytes] | None, key: Any, form: Form) -> _Said:
         truth = self._truth_for(asked) if row else None
         if row is None or truth is None or (code := int(truth.codes[row[0]])) < 0:
             return _Said(None, _UNMATCHED, "unmatched")
-        return self._put(asked, row[1], _Known(truth.name, truth.values[code], truth.values, code))
+        return self._put(row[1], _Known(truth.name, truth.values[code], truth.values, code), key, form)
+
+    def _say_each(self, asked: Asked, rows: Mapping[int, tuple[int, bytes] | None]) -> dict[int, _Said]:
+        """Return what the model says of each row of a request about several."""
+        key, whole = self._form(asked, asked.last)
+        form = form_of_one(whole)
+        return {number: self._say_one(asked, row, (key, "one"), form) for number, row in rows.items()}
+
+    def _say_all(self, asked: Asked, rows: Mapping[int, tuple[int, bytes] | None]) -> _Said:
+        """Return the model's answer about several rows; rows that it can't answer are left out."""
+        try:
+            said = {n: one for n, one in self._say_each(asked, rows).items() if one.content is not None}
+        except CannotAnswerError:
+            said = {}
+        if not said:
+            return _Said(None, _UNMATCHED, "unmatched")
+        kind = "wrong" if any(one.kind == "wrong" for one in said.values()) else "answered"
+        content = together({number: one.content or "" for number, one in said.items()})
+        return _Said(content, None, kind, min(one.confidence for one in said.values()))
 
     def _truth_for(self, asked: Asked) -> TruthColumn | None:
         return next(
@@ -271,9 +301,8 @@ class ChatModel:
             return None
         return truth.values[code]
 
-    def _put(self, asked: Asked, text: bytes, known: _Known) -> _Said:
-        """Return what is known of the row ``text`` in the request's form, bent where the model errs on the row."""
-        key, form = self._form(asked, text.decode())
+    def _put(self, text: bytes, known: _Known, key: Any, form: Form) -> _Said:
+        """Return what is known of the row ``text`` in a form (named by ``key``), bent where the model errs on the row."""
         doubt = self._fate.doubt(known.question, text)
         try:
             if doubt.wrong:

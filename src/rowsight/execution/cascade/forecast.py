@@ -10,13 +10,13 @@ FIRST_LABELS = 100
 """Labels that every cascade buys before it plans."""
 
 
-def fewest_calls(guarantee: Guarantee, rows: int) -> int:
+def fewest_calls(guarantee: Guarantee, rows: int, rows_per_call: int = 1) -> int:
     """Return the least number of calls of a certified run over ``rows`` rows, for a proxy that never errs.
 
     A zone is certified at the earliest after n uniform labels without an error with (1 - b)^n <= d, b being the share of
     errors that the level allows: 29, 59, 149 and 299 labels for .90, .95, .98 and .99 at d = .05. For recall b is the
-    share of the whole table, at best (all rows but a few are positive) the level's own.
+    share of the whole table, at best (all rows but a few are positive) the level's own. Rows that prove are asked alone.
     """
     failure = (1.0 - guarantee.confidence) / max(len(guarantee.metrics), 1)
     zones = [ceil(log(failure) / log(getattr(guarantee, metric))) for metric in guarantee.metrics]
-    return min(rows, FIRST_LABELS + sum(zones))
+    return min(-(-rows // rows_per_call), -(-FIRST_LABELS // rows_per_call) + sum(zones))

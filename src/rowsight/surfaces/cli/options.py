@@ -41,6 +41,14 @@ MODEL_OPTIONS = (
         "--attempts", type=int, default=6, show_default=True, metavar="N", help="Most requests for a question."
     ),
     click.option("--max-tokens", type=int, metavar="N", help="Cap of a completion, reasoning included."),
+    click.option(
+        "--rows-per-call",
+        type=int,
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Most short rows that share a request.",
+    ),
     click.option("--truncate", is_flag=True, help="Cut rows longer than the model's window instead of failing them."),
     click.option("--features", metavar="COLUMN", help="A column of vectors that the proxy sees beside the words."),
     click.option("--self-agreement", type=int, default=0, metavar="N", help="Ask N certified rows twice, and report."),
@@ -84,6 +92,7 @@ _RUN_FIELDS = (
         "timeout",
         "attempts",
         "max_tokens",
+        "rows_per_call",
         "truncate",
         "on_failure",
         "seed",

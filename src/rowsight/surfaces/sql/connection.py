@@ -139,7 +139,10 @@ class Connection:
         async with Roads(run, self._session.state_directory, self._session.environment, spec) as roads:
             records = await roads.gateway(None) if parsed.guarantee or "=>" in parsed.text else None
             locked = not self._allow
-            result = await queried(parsed, tables, roads, model=model, locked=locked, records=records, seed=run.seed)
+            shares, seed = run.rows_per_call > 1, run.seed
+            result = await queried(
+                parsed, tables, roads, model=model, locked=locked, records=records, seed=seed, shares=shares
+            )
             await roads.finish(result.report)
         return result
 
