@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install demo test lint docs validity chaos soak fuzz-sql bench bench-throughput bench-accuracy bench-zones promises clean
+.PHONY: bench-pii install demo test lint docs validity chaos soak fuzz-sql bench bench-throughput bench-accuracy bench-zones promises clean
 
 install: .venv/installed
 .venv/installed: pyproject.toml
@@ -71,6 +71,10 @@ bench: .venv/developed
 # Twelve promises: what each means, the figure here, the best rival's, the command that measures it.
 promises: .venv/developed
 	$(BIN)/python benchmarks/promises.py
+
+# Precision and recall of the personal-data finder, beside presidio's pattern recognisers.
+bench-pii: .venv/developed
+	$(BIN)/python benchmarks/pii.py
 
 clean:
 	rm -rf .venv build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

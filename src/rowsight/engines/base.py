@@ -38,6 +38,9 @@ class Relations(Protocol):
     def computed(self, node: Node, expressions: Mapping[str, str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         """Yield SQL expressions over the rows of a relational node, as columns by name."""
 
+    def aggregated(self, node: Node, sql: str) -> pa.Table:
+        """Return the rows of a SQL query in which the rows of a relational node are the table ``source``."""
+
     def rowwise(self, batch: pa.RecordBatch, predicate: str) -> pa.RecordBatch:
         """Return the rows of ``batch`` for which the SQL ``predicate`` holds, in order."""
 

@@ -111,6 +111,13 @@ class DuckDBRelations:
         columns = ", ".join(f"({sql}) AS {_quoted(name)}" for name, sql in expressions.items())
         yield from self._read(f"SELECT {columns} FROM ({self.sql(node)})", batch_rows)  # noqa: S608 - the connection is locked
 
+    def aggregated(self, node: Node, sql: str) -> pa.Table:
+        """Return the rows of a SQL query in which the rows of a relational node are the table ``source``."""
+        try:
+            return self._cursor().sql(f"WITH source AS ({self.sql(node)}) {sql}").to_arrow_table()
+        except (duckdb.Error, OSError, pa.ArrowException) as error:
+            raise SourceError(f"reading stopped: {_first_line(error)}") from error
+
     def rowwise(self, batch: pa.RecordBatch, predicate: str) -> pa.RecordBatch:
         """Return the rows of ``batch`` for which the SQL ``predicate`` holds, in order."""
         name = "batch_of_rows"

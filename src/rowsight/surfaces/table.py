@@ -18,6 +18,7 @@ from rowsight.surfaces.gathering import Summarizing
 if TYPE_CHECKING:
     from rowsight.execution.estimate import Estimate
     from rowsight.execution.preview import Difference, Preview
+    from rowsight.execution.profile import Profile
     from rowsight.execution.result import Result
 
 DEFAULT_INTO = "answer"
@@ -138,6 +139,12 @@ class Table:
     def limit(self, count: int) -> Table:
         """Keep the first ``count`` rows; no more is asked than it takes."""
         return Table(self._session, Limit(self._plan, count))
+
+    def profile(self) -> Profile:
+        """Return what each column is, without a model: types, ranges, languages, near-duplicates, personal data."""
+        from rowsight.execution.profile import profiled  # noqa: PLC0415 - loads on use
+
+        return profiled(self._session, self._plan)
 
     def explain(self) -> str:
         """Return the plan as text: what the optimizer makes of it, highest step first."""

@@ -11,6 +11,7 @@ import click
 import orjson
 
 from rowsight.core.events import CascadeNote, Event, Progress, Warned
+from rowsight.engines.arrow import jsonable
 
 if TYPE_CHECKING:
     from rowsight.execution.estimate import Estimate
@@ -82,7 +83,8 @@ def _duration(seconds: float) -> str:
 
 def json_object(value: dict[str, Any]) -> None:
     """Print one JSON object on stdout."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS).decode())
+    option = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+    sys.stdout.write(orjson.dumps(value, option=option, default=jsonable).decode())
 
 
 def estimate(found: Estimate, *, as_json: bool) -> None:
