@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,6 +143,11 @@ class DistinctRows:
             return []
         table = self.table(self.first[np.asarray(numbers, np.int64)]).combine_chunks()
         return [a for batch in table.to_batches() for a in arguments_of(batch, self._columns)]
+
+    def every(self) -> Iterator[list[Arguments]]:
+        """Yield the arguments of all rows, batch by batch, in the order of the input."""
+        for batch in [] if self._spool is None else self._spool.batches():
+            yield arguments_of(batch, self._columns)
 
     def table(self, places: NDArray[np.int64]) -> pa.Table:
         """Return rows of the spool, whole, in the order given."""

@@ -21,6 +21,7 @@ _COMMANDS = {
     "score": ("asks", "Give every row a number in a range."),
     "complete": ("asks", "Write a text about every row."),
     "summarize": ("gathers", "Say in a few sentences what all rows say, with the rows that say it."),
+    "rank": ("gathers", "Find the rows that come first by a question, in order."),
     "preview": ("preview", "Ask a small random sample, or compare two wordings on it."),
     "sql": ("sql", "Run a SQL query with AI functions."),
     "simulate": ("simulate", "Serve a simulated model that answers from a table's truth."),
