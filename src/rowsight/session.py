@@ -16,14 +16,15 @@ from rowsight.engines.base import Engine
 from rowsight.engines.duckdb import DuckDBEngine
 from rowsight.engines.sources import Source, source_of
 from rowsight.execution.options import RunOptions
-from rowsight.plan.gathers import Summarize
+from rowsight.plan.gathers import Rank, Summarize
 from rowsight.plan.nodes import Node, Project, Scan, walk
 
 if TYPE_CHECKING:
     from rowsight.execution.estimate import Estimate
-    from rowsight.execution.gathering import Summarized
+    from rowsight.execution.gathering import RankedRows, Summarized
     from rowsight.execution.preview import Difference
     from rowsight.execution.result import Result
+    from rowsight.execution.run import End
 
 
 def default_state(environment: Mapping[str, str]) -> Path:
@@ -130,6 +131,53 @@ class Session:
         finally:
             relations.close()
 
+    def estimate_ranking(self, ask: Rank, options: RunOptions) -> Estimate:
+        """Return rows, calls, tokens and money of a ranking before anything is spent."""
+        from rowsight.calls.endpoints import prices  # noqa: PLC0415 - loads on use
+        from rowsight.execution.ranking.estimate import estimated_ranking  # noqa: PLC0415
+        from rowsight.guarantees.algebra import conjoined, shared  # noqa: PLC0415
+        from rowsight.optimizer import optimize  # noqa: PLC0415
+
+        plan = optimize(shared(conjoined(ask.input)))
+        relations = self.engine.open(self.sources(plan))
+        try:
+            return estimated_ranking(ask, plan, relations, *prices(options))
+        finally:
+            relations.close()
+
+    async def arank(
+        self,
+        ask: Rank,
+        options: RunOptions,
+        *,
+        out: str | Path | None = None,
+        spec: dict[str, Any] | None = None,
+        resuming: str | None = None,
+    ) -> RankedRows:
+        """Rank the rows of a plan inside a running event loop."""
+        from rowsight.execution.gathering import RankedRows  # noqa: PLC0415 - loads on use
+        from rowsight.execution.ranking.ranking import RankingEnd  # noqa: PLC0415
+
+        end = RankingEnd(ask)
+        result = await self._ended(ask.input, end, options, out, spec, resuming)
+        assert end.ranking is not None
+        return RankedRows(end.ranking, result)
+
+    async def _ended(
+        self,
+        plan: Node,
+        end: End,
+        options: RunOptions,
+        out: str | Path | None,
+        spec: dict[str, Any] | None,
+        resuming: str | None,
+    ) -> Result:
+        """Run a plan to an end of its own."""
+        from rowsight.execution.run import Run  # noqa: PLC0415 - loads on use
+
+        run = Run(self.engine, self.sources(plan), options, self.state_directory, self.environment, self.listener)
+        return await run.execute(plan, Path(out) if out is not None else None, spec or {}, resuming, end)
+
     async def asummarize(
         self,
         ask: Summarize,
@@ -141,12 +189,10 @@ class Session:
     ) -> Summarized:
         """Summarise the rows of a plan inside a running event loop."""
         from rowsight.execution.gathering import Summarized  # noqa: PLC0415 - loads on use
-        from rowsight.execution.run import Run  # noqa: PLC0415
         from rowsight.execution.summaries.summarizing import Summarizing  # noqa: PLC0415
 
-        plan, end = Project(ask.input, ask.columns), Summarizing(ask)
-        run = Run(self.engine, self.sources(plan), options, self.state_directory, self.environment, self.listener)
-        result = await run.execute(plan, Path(out) if out is not None else None, spec or {}, resuming, end)
+        end = Summarizing(ask)
+        result = await self._ended(Project(ask.input, ask.columns), end, options, out, spec, resuming)
         assert end.summary is not None
         return Summarized(end.summary, result)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,17 +86,17 @@ class DistinctRows:
                 self._numbers.append(-1)
                 self._nulls[group] += 1
                 continue
-            name = self._name(argument, value)
+            name = self._name(argument) + group.to_bytes(4, "big")
             number = self._seen.setdefault(name, len(self._seen))
             if number == len(self._tokens):
                 self._tokens.append(sum(tokens_of(t or "") for t in argument))
                 self._group.append(group)
             self._numbers.append(number)
 
-    def _name(self, argument: Arguments, group: str | None) -> bytes:
-        """Return the hash of a row's contents; lengths keep neighbouring values apart."""
-        texts = [t.encode("utf-8", "surrogatepass") for t in (*argument, group or "") if t is not None]
-        data = texts[0] if len(texts) == 2 and not texts[1] else b"".join([b"%d:" % len(t) + t for t in texts])  # noqa: PLR2004
+    def _name(self, argument: Arguments) -> bytes:
+        """Return the hash of a row's contents, whatever its group; lengths keep neighbouring values apart."""
+        texts = [t.encode("utf-8", "surrogatepass") for t in argument if t is not None]
+        data = texts[0] if len(texts) == 1 else b"".join([b"%d:" % len(t) + t for t in texts])
         return blake2b(data, digest_size=16, key=self._key).digest()
 
     def _settle(self, spool: IpcSpool | None) -> None:
@@ -143,6 +143,11 @@ class DistinctRows:
             return []
         table = self.table(self.first[np.asarray(numbers, np.int64)]).combine_chunks()
         return [a for batch in table.to_batches() for a in arguments_of(batch, self._columns)]
+
+    def every(self) -> Iterator[list[Arguments]]:
+        """Yield the arguments of all rows, batch by batch, in the order of the input."""
+        for batch in [] if self._spool is None else self._spool.batches():
+            yield arguments_of(batch, self._columns)
 
     def table(self, places: NDArray[np.int64]) -> pa.Table:
         """Return rows of the spool, whole, in the order given."""

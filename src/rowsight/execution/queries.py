@@ -15,7 +15,9 @@ from rowsight.execution.asking import Arguments, Told
 from rowsight.execution.composite import Composite, Forgetful, OneCall, Records
 from rowsight.guarantees.certificate import Certificate
 from rowsight.operators import Question, operator
+from rowsight.operators.summarize import summary_question
 from rowsight.plan.sql.calls import KNOWN, LOOKUP, LOST, Call
+from rowsight.plan.sql.gathered import SUMMARIZE
 from rowsight.plan.sql.place import SqlError
 from rowsight.plan.sql.requests import Ask, Certify, Columns, Materialize, Measure, Planning
 
@@ -52,6 +54,8 @@ class Answers:
     @classmethod
     def of(cls, call: Call) -> Answers:
         """Return the call's question, ``SqlError`` with its place where the operator refuses it."""
+        if call.operator == SUMMARIZE:
+            return cls(call, summary_question(call.template))
         try:
             question = operator(call.operator).question(call.template, **call.values)
         except (InputError, ValueError, TypeError) as error:

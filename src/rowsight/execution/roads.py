@@ -17,6 +17,7 @@ from rowsight.execution.options import RunOptions
 from rowsight.execution.report import Report
 from rowsight.execution.run import new_run_id
 from rowsight.execution.shared import inquiry_for
+from rowsight.execution.summaries.lists import summaries_of_lists
 from rowsight.operators import Question
 
 
@@ -29,6 +30,7 @@ class Roads:
         self._state, self._environment, self._spec = state, environment, spec
         self._stack = AsyncExitStack()
         self._gateways: dict[str, Gateway] = {}
+        self._notes: list[str] = []
         self._inquiries: dict[tuple[Question, str], Inquiry] = {}
 
     async def __aenter__(self) -> Self:
@@ -55,6 +57,10 @@ class Roads:
         """Return what each of the distinct argument tuples is told, in order."""
         if not distinct:
             return []
+        if question.operator == "summarize":
+            told, notes = await summaries_of_lists(question, distinct, await self.gateway(model), self.options)
+            self._notes += notes
+            return told
         inquiry, gateway = await self.inquiry(question, model), await self.gateway(model)
         batches: list[asyncio.Task[list[Told]]] = []
         try:
@@ -77,6 +83,7 @@ class Roads:
     async def finish(self, report: Report) -> None:
         """Count what the roads did into the report, and close their runs in the ledger."""
         report.run = self.run
+        report.notes += self._notes
         for gateway in self._gateways.values():
             tally = gateway.tally
             report.calls, report.retries = report.calls + tally.calls, report.retries + tally.retries

@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from rowsight.operators.base import Question
 from rowsight.operators.together import IDS, RULES, Together, each_once, listing, named_values
-from rowsight.plan.schema import InvalidAnswerError
+from rowsight.plan.schema import InvalidAnswerError, Text
 from rowsight.plan.template import Template
 
 SUMMARY = "Say in a few sentences what many rows say, each with the rows that say it."
@@ -65,6 +66,11 @@ def merging(template: Template, most: int) -> Together:
 def checking() -> Together:
     """Return the question that says which of the rows cited by each sentence support it."""
     return Together("check", _CHECK.format(rules=RULES.format(things="rows and sentences", id="r1")), _CHECKS, _checks)
+
+
+def summary_question(template: str) -> Question:
+    """Return the question whose one argument is a JSON list of texts, and whose answer is their summary as a text."""
+    return Question("summarize", Template(template), Text())
 
 
 def _sentences(answer: Any, ids: tuple[str, ...], *, most: int) -> list[tuple[str, tuple[str, ...]]]:

@@ -201,6 +201,13 @@ def _strings(texts: Iterable[str | None]) -> list[str | None]:
     return listed() if listed is not None else list(texts)
 
 
+def counted(texts: Iterable[str | None], recipe: Recipe) -> sparse.csr_matrix:
+    """Return the plain counts of the n-grams of every text, of shape (rows, ``recipe.dimensions``)."""
+    parts = [_counts(piece, recipe) for piece in _pieces(texts, recipe)]
+    empty = sparse.csr_matrix(np.empty((0, recipe.dimensions), dtype=np.float32))
+    return sparse.csr_matrix(sparse.vstack([empty, *parts], format="csr"))
+
+
 def _pieces(texts: Iterable[str | None], recipe: Recipe) -> Iterator[list[str]]:
     """Yield capped, lower-cased-later texts in lists of about ``_PIECE`` code points, as many as keys can number."""
     most = 1 << (_KEY_BITS - recipe.column_bits)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rowsight.operators import operator
-from rowsight.plan.gathers import CHUNK_TOKENS, Summarize
+from rowsight.plan.gathers import CHUNK_TOKENS, Rank, Summarize
 from rowsight.plan.guarantee import demanded
 from rowsight.plan.nodes import Ask, Limit, Node, Project, Where
 from rowsight.plan.predicate import columns_used
 from rowsight.plan.template import Template
 from rowsight.session import Session, options_of
-from rowsight.surfaces.gathering import Summarizing
+from rowsight.surfaces.gathering import Ranking, Summarizing
 
 if TYPE_CHECKING:
     from rowsight.execution.estimate import Estimate
@@ -127,6 +127,24 @@ class Table:
         """
         ask = Summarize(self._plan, Template(question), by, key, sentences, chunk_tokens)
         return Summarizing(self._session, ask)
+
+    def rank(
+        self,
+        question: str,
+        k: int = 10,
+        *,
+        outside: float | None = None,
+        confidence: float = 0.95,
+        into: str = "rank",
+        chunk_tokens: int = CHUNK_TOKENS,
+    ) -> Ranking:
+        """Find the ``k`` rows that come first by ``question``, in order, by calls that grow with k, not with the table.
+
+        ``into`` names the column of ranks, ``<into>_score`` that of grades. ``outside=0.01`` certifies, by a sample, that
+        at most that share of the other rows scores above the k-th, with probability ``confidence``.
+        """
+        ask = Rank(self._plan, Template(question), k, into, outside, confidence, chunk_tokens)
+        return Ranking(self._session, ask)
 
     def select(self, *columns: str) -> Table:
         """Keep these columns, in this order."""

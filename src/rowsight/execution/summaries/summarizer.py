@@ -12,7 +12,7 @@ import numpy as np
 
 from rowsight.execution.asking import Arguments
 from rowsight.execution.joint import Heard, Joint
-from rowsight.execution.summaries.summary import Dropped, Gap, GroupSummary, Sentence, Summary
+from rowsight.execution.summaries.summary import SPENT, Dropped, Gap, GroupSummary, Sentence, Summary
 from rowsight.execution.summaries.tree import FENCE_TOKENS, Shape, packed
 from rowsight.execution.truncation import halved
 from rowsight.operators.summarize import MOST_CITED, checking, merging, writing
@@ -127,7 +127,7 @@ class Summarizer:
         return [rows]
 
     def _gap(self, group: int, leaf: int, rows: list[int], heard: Heard) -> None:
-        reason = "the budget is spent" if heard.status == "skipped" else heard.reason or "failed"
+        reason = SPENT if heard.status == "skipped" else heard.reason or "failed"
         gap = Gap(leaf, int(self._rows.copies[rows].sum()), reason, heard.detail or "")
         self.progress.gaps.append((group, gap))
 
@@ -175,7 +175,7 @@ class Summarizer:
             half = len(parts) // 2
             return [*await self._merge(parts[:half]), *await self._merge(parts[half:])]
         if heard.status != "asked":
-            self.progress.notes[f"sentences stand unmerged: {heard.reason or 'the budget is spent'}"] += 1
+            self.progress.notes[f"sentences stand unmerged: {heard.reason or SPENT}"] += 1
             return drafts
         return self._cited(heard.value, known)
 
@@ -203,7 +203,7 @@ class Summarizer:
             return [*await self._check(drafts[:half]), *await self._check(drafts[half:])]
         if heard.status != "asked":
             self.progress.counts["unchecked"] += len(drafts)
-            self.progress.notes[f"a check failed: {heard.reason or 'the budget is spent'}"] += 1
+            self.progress.notes[f"a check failed: {heard.reason or SPENT}"] += 1
             return []
         checks = [heard.value[f"c{place}"] for place in range(1, len(drafts) + 1)]
         found = [self._confirmed(d, [ids[i] for i in c if i in ids]) for d, c in zip(drafts, checks, strict=True)]

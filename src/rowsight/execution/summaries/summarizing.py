@@ -18,14 +18,15 @@ from rowsight.execution.executor import Work, pieces
 from rowsight.execution.report import AskReport
 from rowsight.execution.summaries.planning import cost_of, grouped, within_budget
 from rowsight.execution.summaries.summarizer import Progress, Summarizer
-from rowsight.execution.summaries.summary import Summary
+from rowsight.execution.summaries.summary import SPENT, Summary
 from rowsight.execution.summaries.tree import Cost, Shape
 from rowsight.plan.gathers import Summarize
 from rowsight.plan.nodes import Node
 
 if TYPE_CHECKING:
-    from rowsight.calls.gateway import Tally
+    from rowsight.calls.gateway import Gateway, Tally
     from rowsight.engines.base import Relations
+    from rowsight.execution.options import RunOptions
 
 INTO = "summary"
 
@@ -68,17 +69,24 @@ async def summarized(ask: Summarize, plan: Node, work: Work) -> Summary:
     stream = pieces(plan, work)
     async with aclosing(stream):
         rows = await DistinctRows.read(stream, ask.template.columns, work.directory, by=ask.by, seed=work.options.seed)
-    options = work.options
+    found, progress = await summary_of(ask, rows, work.gateway, work.options)
+    _record(report, rows, progress, work)
+    if report.skipped:
+        whole = cost_of(rows, grouped(rows), Shape(ask.chunk_tokens, ask.sentences))
+        work.report.to_finish = _to_finish(whole, work.gateway.tally)
+    work.report.notes += notes_of(found, rows, work.options)
+    return found
+
+
+async def summary_of(
+    ask: Summarize, rows: DistinctRows, gateway: Gateway, options: RunOptions
+) -> tuple[Summary, Progress]:
+    """Return the summary of ``rows``, or of as many as the budget allows, and what became of each."""
     budget = None if options.budget is None else Budget.parse(options.budget)
     shape = Shape(ask.chunk_tokens, ask.sentences)
-    chosen, share = within_budget(rows, shape, budget, _spent(work.gateway.tally), prices(options))
-    summarizer = Summarizer(ask, rows, work.gateway, options)
-    found = await summarizer.summary(chosen, share)
-    _record(report, rows, summarizer.progress, work)
-    if report.skipped:
-        work.report.to_finish = _to_finish(cost_of(rows, grouped(rows), shape), work.gateway.tally)
-    work.report.notes += _notes(found, rows, budget)
-    return found
+    chosen, share = within_budget(rows, shape, budget, _spent(gateway.tally), prices(options))
+    summarizer = Summarizer(ask, rows, gateway, options)
+    return await summarizer.summary(chosen, share), summarizer.progress
 
 
 def _spent(tally: Tally) -> Amounts:
@@ -103,20 +111,20 @@ def _record(report: AskReport, rows: DistinctRows, progress: Progress, work: Wor
     for status, count in statuses.items():
         setattr(report, status, count)
     for _, gap in progress.gaps:
-        if gap.reason != "the budget is spent":
+        if gap.reason != SPENT:
             report.failures[gap.reason] += gap.rows
     report.from_ledger = progress.from_ledger
     told = [Told(None, s, k) for s, k in zip(progress.status, progress.keys, strict=True)]
     work.trace.write(pa.array(rows.positions[rows.first], pa.int64()), INTO, told)
 
 
-def _notes(found: Summary, rows: DistinctRows, budget: Budget | None) -> list[str]:
+def notes_of(found: Summary, rows: DistinctRows, options: RunOptions) -> list[str]:
     """Return what a reader must know beside the sentences."""
     notes: list[str] = []
     if found.sampled is not None:
         read = int(np.round(found.sampled * rows.count))
         notes.append(
-            f"the budget {budget} is smaller than the whole summary: {read:,} of {rows.count:,} distinct rows, drawn "
+            f"the budget {options.budget} is smaller than the whole summary: {read:,} of {rows.count:,} distinct rows, drawn "
             "uniformly, are summarised"
         )
     dropped = found.dropped

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+SPENT = "the budget is spent"
+"""Why rows aren't covered that no call was left for."""
+
 
 @dataclass(frozen=True)
 class Sentence:

@@ -102,12 +102,12 @@ class Shape:
         return self.sentences * SENTENCE_TOKENS
 
 
-def packed(sizes: Sequence[int], capacity: int) -> list[list[int]]:
-    """Return the places of ``sizes`` in order, in lists that hold at most ``capacity`` each (or one place)."""
+def packed(sizes: Sequence[int], capacity: int, most: int | None = None) -> list[list[int]]:
+    """Return the places of ``sizes`` in order, in lists of at most ``most`` that hold at most ``capacity`` (or one place)."""
     found: list[list[int]] = []
     left = 0
     for place, size in enumerate(sizes):
-        if not found or size > left:
+        if not found or size > left or len(found[-1]) == most:
             found.append([])
             left = capacity
         found[-1].append(place)

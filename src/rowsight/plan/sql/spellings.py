@@ -12,6 +12,7 @@ from sqlglot import exp
 from rowsight.core.errors import nearest
 from rowsight.plan.sql.calls import Asked, Call, Calls, around, is_prompt, prompt, with_text
 from rowsight.plan.sql.constants import constant
+from rowsight.plan.sql.gathered import INSTRUCTION, SUMMARIZE, instruction, values_of_group
 from rowsight.plan.sql.place import Place, SqlError
 from rowsight.plan.sql.text import SITE, Parsed, Site
 
@@ -343,6 +344,15 @@ def _gen(given: Given) -> exp.Expr:
     return _written(given, given.need(0, "prompt", "content"), None, None)
 
 
+def _agg(given: Given) -> exp.Expr:
+    _plain(given)
+    node = given.need(0, "expr", "text", "input")
+    words = INSTRUCTION
+    if given.site.name == "ai_agg":
+        words = instruction(given.value(1, "instruction", "task_description"), given.site.name.upper(), given.place)
+    return given.call(SUMMARIZE, around(values_of_group(node), f"{words} {{}}"))
+
+
 def _count_tokens(given: Given) -> exp.Expr:
     """Estimate as the rest of Rowsight does, at four characters a token: no call."""
     node = given.positional[-1] if given.positional else given.need(0, "text", "input")
@@ -361,6 +371,8 @@ _SPELLINGS: dict[str, Callable[[Given], exp.Expr]] = {
     "ai_query": _query,
     "ai_gen": _gen,
     "ai_analyze_sentiment": _sentiment,
+    "ai_agg": _agg,
+    "ai_summarize_agg": _agg,
     "ai.if": _filter,
     "ai.classify": _classify,
     "ai.score": _score,

@@ -32,6 +32,8 @@ NAMES = (
     "ai_query",
     "ai_gen",
     "ai_analyze_sentiment",
+    "ai_agg",
+    "ai_summarize_agg",
     "ai.if",
     "ai.classify",
     "ai.score",

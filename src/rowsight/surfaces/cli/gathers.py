@@ -1,4 +1,4 @@
-"""``rowsight summarize``: questions about all rows of a table together."""
+"""``rowsight summarize|rank``: questions about all rows of a table together."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rowsight.operators import summarize
+from rowsight.operators import rank, summarize
 from rowsight.plan.gathers import CHUNK_TOKENS
 from rowsight.surfaces.cli.asks import agreed, plain_values
 from rowsight.surfaces.cli.options import MODEL_OPTIONS, Decorator, checked_options, run_options, with_options
 
 if TYPE_CHECKING:
-    from rowsight.surfaces.gathering import Summarizing
+    from rowsight.surfaces.gathering import Ranking, Summarizing
     from rowsight.surfaces.table import Table
 
 _READ_OPTIONS: tuple[Decorator, ...] = (
@@ -42,13 +42,24 @@ _SUMMARIZE_OPTIONS: tuple[Decorator, ...] = (
         "--sentences", type=int, default=8, show_default=True, metavar="N", help="Most sentences of a summary."
     ),
 )
+_RANK_OPTIONS: tuple[Decorator, ...] = (
+    click.option("-k", "--k", "k", type=int, default=10, show_default=True, metavar="N", help="How many rows."),
+    click.option(
+        "--outside",
+        type=float,
+        metavar="X",
+        help="Certify that at most this share of the others scores above the last.",
+    ),
+    click.option("--confidence", type=float, default=0.95, show_default=True, metavar="X", help="Of that certificate."),
+    click.option("--into", default="rank", show_default=True, metavar="NAME", help="The column for the ranks."),
+)
 
 
 @dataclass(frozen=True)
 class Command:
     """What a command does with a table: the lazy question it makes of its options, and how its result is printed."""
 
-    made: Callable[[Table, dict[str, Any]], Summarizing]
+    made: Callable[[Table, dict[str, Any]], Summarizing | Ranking]
     shown: Callable[..., None]
 
 
@@ -101,6 +112,20 @@ def _show_summary(found: Any, *, as_json: bool, out: Path | None) -> None:
         click.echo(f"Written to {out}")
 
 
+def _ranking(table: Table, values: dict[str, Any]) -> Ranking:
+    names = ("outside", "confidence", "into", "chunk_tokens")
+    return table.rank(values["question"], values["k"], **{name: values[name] for name in names})
+
+
+def _show_ranking(found: Any, *, as_json: bool, out: Path | None) -> None:
+    from rowsight.surfaces.cli import show  # noqa: PLC0415 - commands load what they use
+
+    if as_json:
+        show.json_object(found.as_dict())
+    else:
+        show.result(found.result, as_json=False, out=out)
+
+
 def _command(name: str, summary: str, example: str, own: tuple[Decorator, ...]) -> click.Command:
     def callback(table: str, question: str, **values: Any) -> int:
         return gather(name, {"table": table, "question": question, **values})
@@ -116,5 +141,8 @@ def _command(name: str, summary: str, example: str, own: tuple[Decorator, ...]) 
     return click.command(name, help=f"{summary}\n\n{shown}")(with_options(options)(callback))
 
 
-GATHERS = {"summarize": Command(_summarizing, _show_summary)}
-COMMANDS = {"summarize": _command("summarize", summarize.SUMMARY, summarize.EXAMPLE, _SUMMARIZE_OPTIONS)}
+GATHERS = {"summarize": Command(_summarizing, _show_summary), "rank": Command(_ranking, _show_ranking)}
+COMMANDS = {
+    "summarize": _command("summarize", summarize.SUMMARY, summarize.EXAMPLE, _SUMMARIZE_OPTIONS),
+    "rank": _command("rank", rank.SUMMARY, rank.EXAMPLE, _RANK_OPTIONS),
+}
