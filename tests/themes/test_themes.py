@@ -30,7 +30,7 @@ def find(served, tmp_path):
         names = ("budget", "seed", "features", "out")
         options = {n: given.pop(n) for n in names if n in given}
         source = rowsight.read(table, session=Session(state=tmp_path / "state"))
-        query = source.themes(question, **{"k": 8, "sample": 150, **given})
+        query = source.themes(question, **{"k": 12, "sample": 150, **given})
         return query.run(model="sim", base_url=server.base_url, **options)
 
     return run
@@ -47,7 +47,7 @@ def test_themes_are_found_named_and_measured(table, find):
         assert theme.naming == "model"
     assert found.found.askable == len(topics)
     assert found.unassigned.share == pytest.approx(0.0, abs=0.02)
-    assert found.report.calls < 150 + 8 + 8 * 3 + 2
+    assert found.report.calls < 150 + 12 + 12 * 3 + 2
 
 
 def test_rows_carry_their_themes_and_status(table, find):

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from rowsight.plan.schema import AnswerType, Label
 
-MOST_SETS = 128
+MOST_SETS = 64
 """Sets of labels that a proxy can tell apart."""
 
 

@@ -2,8 +2,11 @@
 
 Texts become hashed TF-IDF features (``proxies.features``), a truncated SVD of these keeps what many texts share
 (Deerwester et al., "Indexing by latent semantic analysis", 1990), rows are scaled to unit length, and k-means on them
-groups by direction (Dhillon and Modha, "Concept decompositions", 2001). A user's own embeddings take the place of the SVD.
-Everything is deterministic for texts in a given order and a seed.
+groups by direction (Dhillon and Modha, "Concept decompositions", 2001). Before that each text moves towards its nearest
+neighbours, a few times: what texts of one kind share adds up, what is particular to one of them averages out (diffusion
+on the graph of neighbours; Coifman and Lafon, "Diffusion maps", 2006). How many moves, and how many groups, is decided by
+the modularity of the groups on that graph (Newman, 2004). A user's own embeddings take the place of the SVD. Everything is
+deterministic for texts in a given order and a seed.
 """
 
 from __future__ import annotations
@@ -24,11 +27,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-DIMENSIONS = 100
+DIMENSIONS = 200
 RAREST, COMMONEST = 3, 0.5
 """A word or character sequence tells groups apart where so many texts have it, and no more than this share of them."""
-RECIPE = Recipe(shape=False)
+RECIPE = Recipe(shape=False, char_weight=1.5)
+"""Characters weigh more than words here: they know a word by its parts, whatever its ending."""
+NEIGHBOURS, STEPS = 15, (2, 8)
+"""Texts that a text moves towards, and after how many moves groups are formed; each move is half of the way."""
+CHOSEN_ON, LEAST_TEXTS, NEAR_ENOUGH = 2500, 5, 0.01
+"""Texts on which the number of groups is chosen, texts that a group has at least, and differences that mean nothing."""
+COUNTS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 24, 28, 33, 40, 48, 60, 80, 100)
+"""Numbers of groups that are tried."""
 RESTARTS, ITERATIONS = 5, 60
+_ROWS = 1000
 WORD = r"(?u)[\u3040-\u30ff\u4e00-\u9fff]{2}|[^\W\d_]{2,}"
 """What counts as a word where words are shown: letters in a row, ideographs and kana in pairs."""
 
@@ -89,11 +100,80 @@ class Clusters:
 
 
 def cluster(vectors: NDArray[np.float32], weights: NDArray[np.float64], k: int, seed: int) -> Clusters:
-    """Group unit vectors (n, d) of texts that stand for ``weights`` rows each into at most ``k`` groups."""
-    distinct = len(np.unique(vectors.round(6), axis=0))
-    model = KMeans(min(k, distinct), n_init=RESTARTS, max_iter=ITERATIONS, random_state=seed)  # type: ignore[no-untyped-call]
-    owner = model.fit_predict(vectors, sample_weight=np.sqrt(weights))  # type: ignore[no-untyped-call]
-    return _ordered(vectors, weights, np.asarray(owner, dtype=np.int64))
+    """Group unit vectors (n, d) of texts that stand for ``weights`` rows each into at most ``k`` groups.
+
+    Of k-means after few and after many moves, the groups that cut fewer ties between neighbours are taken.
+    """
+    ties = Ties.among(vectors)
+    found = [_grouped(moved, np.sqrt(weights), k, seed, RESTARTS) for moved in ties.smoothed(vectors)]
+    return _ordered(vectors, weights, max(found, key=ties.modularity))
+
+
+def _grouped(
+    moved: NDArray[np.float32], weights: NDArray[np.float64], k: int, seed: int, restarts: int
+) -> NDArray[np.int64]:
+    distinct = len(np.unique(moved.round(5), axis=0))
+    model = KMeans(min(k, distinct), n_init=restarts, max_iter=ITERATIONS, random_state=seed)  # type: ignore[no-untyped-call]
+    return np.asarray(model.fit_predict(moved, sample_weight=weights), dtype=np.int64)  # type: ignore[no-untyped-call]
+
+
+def chosen_count(vectors: NDArray[np.float32], most: int, seed: int) -> int:
+    """Return how many groups the texts show: as many as leave the modularity near its greatest, ``most`` at most.
+
+    Rather too many than too few: names of the same meaning are merged later, and what is one group gets one name.
+    ``vectors`` (n, d) are in random order; the first ``CHOSEN_ON`` are looked at.
+    """
+    vectors = vectors[:CHOSEN_ON]
+    ties = Ties.among(vectors)
+    [moved] = ties.smoothed(vectors, STEPS[-1:])
+    even = np.ones(len(vectors))
+    tried = [k for k in COUNTS if k <= min(most, max(len(vectors) // LEAST_TEXTS, 2))]
+    scores = [ties.modularity(_grouped(moved, even, k, seed, 1)) for k in tried]
+    enough = max(scores) - 2 * NEAR_ENOUGH
+    return max(k for k, score in zip(tried, scores, strict=True) if score >= enough)
+
+
+class Ties:
+    """The graph of nearest neighbours of some texts, both ways, each tie as strong as the two texts are alike."""
+
+    def __init__(self, strength: sparse.csr_matrix) -> None:
+        self._strength = strength
+        self._steps = normalize(strength, norm="l1")
+
+    @classmethod
+    def among(cls, vectors: NDArray[np.float32]) -> Ties:
+        """Tie each of the unit vectors (n, d) to its nearest neighbours and to itself."""
+        count = len(vectors)
+        nearest = min(NEIGHBOURS + 1, count)
+        places, cosines = np.empty((count, nearest), np.int32), np.empty((count, nearest), np.float32)
+        for start in range(0, count, _ROWS):
+            likeness = vectors[start : start + _ROWS] @ vectors.T
+            found = np.argpartition(-likeness, nearest - 1, axis=1)[:, :nearest]
+            places[start : start + _ROWS] = found
+            cosines[start : start + _ROWS] = np.take_along_axis(likeness, found, 1)
+        starts = np.arange(0, count * nearest + 1, nearest)
+        one_way = sparse.csr_matrix((np.maximum(cosines, 0).ravel(), places.ravel(), starts), shape=(count, count))
+        return cls(sparse.csr_matrix(one_way.maximum(one_way.T)))
+
+    def smoothed(self, vectors: NDArray[np.float32], steps: Sequence[int] = STEPS) -> list[NDArray[np.float32]]:
+        """Return the vectors after each number of ``steps``, ascending; a step goes half of the way to the neighbours."""
+        found, moved = [], vectors
+        for step in range(1, steps[-1] + 1):
+            moved = np.asarray(normalize(moved + self._steps @ moved), dtype=np.float32)
+            if step in steps:
+                found.append(moved)
+        return found
+
+    def modularity(self, owner: NDArray[np.int64]) -> float:
+        """Return the share of ties that stay inside groups, less what as many ties at random would leave (Newman 2004)."""
+        ties = self._strength.tocoo()
+        apart = ties.row != ties.col
+        strength = ties.data[apart].astype(np.float64)
+        inside = owner[ties.row[apart]] == owner[ties.col[apart]]
+        if not strength.sum():
+            return 0.0
+        mass = np.bincount(owner[ties.row[apart]], strength) / strength.sum()
+        return float(strength[inside].sum() / strength.sum() - (mass**2).sum())
 
 
 def _ordered(vectors: NDArray[np.float32], weights: NDArray[np.float64], owner: NDArray[np.int64]) -> Clusters:
@@ -106,12 +186,6 @@ def _ordered(vectors: NDArray[np.float32], weights: NDArray[np.float64], owner: 
     np.add.at(centres, owner, vectors * np.sqrt(weights)[:, None])
     unit = np.asarray(normalize(centres), dtype=np.float32)
     return Clusters(unit, owner, np.einsum("ij,ij->i", vectors, unit[owner]))
-
-
-def chosen_count(vectors: NDArray[np.float32], weights: NDArray[np.float64], seed: int) -> int:
-    """Return the number of groups that ... placeholder."""
-    del weights, seed
-    return min(20, max(len(vectors) // 10, 1))
 
 
 def telling_words(groups: Sequence[Sequence[str]], most: int = 4) -> list[list[str]]:

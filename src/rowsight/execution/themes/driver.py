@@ -30,7 +30,7 @@ from rowsight.execution.themes.shares import Evidence, theme_cells
 from rowsight.execution.themes.texts import Texts
 from rowsight.operators.themes import themes_question
 from rowsight.plan import nodes
-from rowsight.plan.theming import EXAMPLES
+from rowsight.plan.theming import EXAMPLES, MOST_CHOSEN
 from rowsight.proxies.clusters import Clusters, Space, chosen_count, cluster
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from rowsight.execution.executor import Work
     from rowsight.operators import Question
 
-GROUPED = 20_000
+GROUPED = 10_000
 """Most distinct texts that are grouped."""
 EXEMPLARS, EXAMPLE_LENGTH = 5, 500
 """Texts near its centre that describe a theme to a later run; most characters of a text that is shown."""
@@ -143,7 +143,7 @@ class _Finder:
             return sample, None
         _, vectors = self.guesser.space.features(sample)
         self.vectors = vectors if options.features is None else self.guesser.vectors(self.rows)
-        k = theming.k or chosen_count(self.vectors, weights, options.seed)
+        k = theming.k or chosen_count(self.vectors, MOST_CHOSEN, options.seed)
         found = cluster(self.vectors, weights, k, options.seed)
         mass = np.bincount(found.owner, weights) / weights.sum()
         return sample, found.largest(max(int((mass >= theming.min_share).sum()), 1))
