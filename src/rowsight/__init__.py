@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rowsight.core.errors import RowsightError
     from rowsight.execution.result import Result
+    from rowsight.execution.themes.found import load_themes
     from rowsight.session import Session
     from rowsight.surfaces.sql import Connection, connect
     from rowsight.surfaces.table import Table, read
@@ -28,9 +29,10 @@ _HOMES = {
     "Session": "rowsight.session",
     "Table": "rowsight.surfaces.table",
     "connect": "rowsight.surfaces.sql",
+    "load_themes": "rowsight.execution.themes.found",
     "read": "rowsight.surfaces.table",
 }
-__all__ = ["Connection", "Result", "RowsightError", "Session", "Table", "connect", "read"]
+__all__ = ["Connection", "Result", "RowsightError", "Session", "Table", "connect", "load_themes", "read"]
 
 
 def __getattr__(name: str) -> Any:

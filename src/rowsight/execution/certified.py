@@ -9,6 +9,7 @@ import hashlib
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,11 @@ from rowsight.execution.asking import NULL, Arguments, Told, answered, arguments
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.dear import dear
 from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
+from rowsight.execution.codes import codes_of
 from rowsight.execution.ordered import Piece
 from rowsight.guarantees.certificate import Certificate, array_digest, seal
 from rowsight.plan import nodes
-from rowsight.plan.schema import Label, Number
+from rowsight.plan.schema import Number
 from rowsight.proxies.features import SEPARATOR, Featurizer, dense_rows
 
 if TYPE_CHECKING:
@@ -40,15 +42,22 @@ _SLICE = 4096
 """Rows asked for at once: enough to keep every call slot busy, few enough to hold."""
 FITTED_ON = 20_000
 """Texts from which the words' weights are learnt."""
-_POSITION = "__position"
+POSITION = "__position"
+"""The column of a spool that holds the rows' positions in the input."""
 
 
 async def certified(ask: nodes.Ask, source: AsyncIterator[Piece], work: Work) -> AsyncGenerator[Piece, None]:
     """Yield the rows of ``source`` in order, answered under the guarantee of ``ask``."""
-    batches = [batch async for batch in _with_positions(source)]
+    batches = [batch async for batch in positioned(source)]
     if not batches:
         return
-    spool = work.relations.spool(batches, batches[0].schema)
+    async with aclosing(certified_rows(ask, work.relations.spool(batches, batches[0].schema), work)) as rows:
+        async for piece in rows:
+            yield piece
+
+
+async def certified_rows(ask: nodes.Ask, spool: Spool, work: Work) -> AsyncGenerator[Piece, None]:
+    """Yield the rows of a spool with positions (``positioned``) in order, answered under the guarantee of ``ask``."""
     population = Population.of(spool, ask)
     driver = _Driver(ask, work, population)
     decision = await driver.decide()
@@ -57,9 +66,10 @@ async def certified(ask: nodes.Ask, source: AsyncIterator[Piece], work: Work) ->
         yield piece
 
 
-async def _with_positions(source: AsyncIterator[Piece]) -> AsyncGenerator[pa.RecordBatch, None]:
+async def positioned(source: AsyncIterator[Piece]) -> AsyncGenerator[pa.RecordBatch, None]:
+    """Yield batches with the rows' positions in the column ``POSITION``."""
     async for piece in source:
-        yield piece.rows.append_column(_POSITION, piece.positions)
+        yield piece.rows.append_column(POSITION, piece.positions)
 
 
 class TableDigest:
@@ -185,9 +195,8 @@ class _Driver:
         self.repeated = False
         self.warned = False
         answer = ask.question.answer
-        self.labels = answer.labels if isinstance(answer, Label) else (False, True)
         self.number = isinstance(answer, Number)
-        self._code = {label: code for code, label in enumerate(self.labels)}
+        self.codes = codes_of(answer)
 
     async def decide(self) -> Decision:
         """Run the cascade to its end."""
@@ -199,7 +208,7 @@ class _Driver:
         cascade = cascade_for(
             rows,
             self.ask.guarantee,
-            classes=None if self.number else len(self.labels),
+            classes=None if self.number else self.codes.classes,
             seed=self.work.options.seed,
             known=await self._answers(_unpacked(attempt["known"], self.population.count)),
             groups=self.population.groups,
@@ -250,7 +259,7 @@ class _Driver:
 
     def _coded(self, told: Told) -> float | int:
         if told.status == "asked":
-            return float(told.value) if self.number else self._code[told.value]
+            return float(told.value) if self.number else self.codes.code(told.value)
         if self.number:
             return -np.inf if told.status == "skipped" else np.nan
         return SKIPPED if told.status == "skipped" else UNANSWERED
@@ -314,7 +323,7 @@ class _Driver:
             "columns": list(self.population.columns),
             "question": self.ask.question.template.source,
             "operator": self.ask.question.operator,
-            "answers": None if self.number else list(self.labels),
+            "answers": None if self.number else self.codes.answers(),
             "groups": self.population.group_names,
             "positions": array_digest(self.population.places),
         }
@@ -355,7 +364,7 @@ class _Driver:
         for batch in self.population.spool.batches():
             numbers = askable[start : start + batch.num_rows]
             start += batch.num_rows
-            piece = Piece(batch.column(_POSITION), batch.drop_columns([_POSITION]))
+            piece = Piece(batch.column(POSITION), batch.drop_columns([POSITION]))
             rows = self._rows_told(piece.rows, numbers, decision)
             record(report.report, rows)
             self.work.trace.write(piece.positions, self.ask.into, rows)
@@ -373,7 +382,7 @@ class _Driver:
         if number in self.failed:
             return self.failed[number]
         code = decision.answers[number]
-        value = float(code) if self.number else self.labels[int(code)]
+        value = float(code) if self.number else self.codes.value(int(code))
         if not decision.asked[number]:
             return Told(value, "proxied")
         request = self.inquiry.request(arguments)

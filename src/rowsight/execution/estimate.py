@@ -7,7 +7,7 @@ from typing import Any
 
 from rowsight.engines.base import Relations
 from rowsight.execution.executor import BATCH_ROWS, has_ask
-from rowsight.plan.nodes import Ask, Limit, Node, walk
+from rowsight.plan.nodes import Ask, Limit, Node, Themes, walk
 
 CHARACTERS_PER_TOKEN = 4.0
 _FENCE_CHARACTERS = 24
@@ -74,8 +74,13 @@ def estimated(
             relations.profile(source, columns) if columns else (relations.count(source),) * 2 + (0,)
         )
         rows = min(distinct, bound) if bound is not None else distinct
-        calls = _most(ask, rows, rows_per_call)
-        low += _least(ask, rows, rows_per_call, behind=source is not ask.input)
+        if isinstance(ask, Themes) and not (ask.guarantee and ask.guarantee.metrics):
+            least, rows = ask.theming.calls(rows)
+            calls = rows
+            low += 0 if source is not ask.input else least
+        else:
+            calls = _most(ask, rows, rows_per_call)
+            low += _least(ask, rows, rows_per_call, behind=source is not ask.input)
         high += calls
         share = rows / distinct if distinct else 0.0
         words = len(ask.question.system) * calls + _FENCE_CHARACTERS * rows

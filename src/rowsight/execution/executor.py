@@ -23,7 +23,7 @@ from rowsight.execution.ordered import OrderedMap, Piece
 from rowsight.execution.report import AskReport, Report
 from rowsight.execution.shared import inquiry_for
 from rowsight.operators import Conjunction, Question
-from rowsight.plan.nodes import Ask, Limit, Node, Project, Where, walk
+from rowsight.plan.nodes import Ask, Limit, Node, Project, Themes, Where, walk
 
 BATCH_ROWS = 1024
 Step = Callable[[Piece], Awaitable[Piece]]
@@ -130,6 +130,10 @@ def _stage(node: Node) -> tuple[list[Ask | Where | Project], Node]:
 async def _source(node: Node, top: Node, work: Work) -> AsyncGenerator[Piece, None]:
     if isinstance(node, Limit) and has_ask(node):
         stream = _limited(node, work)
+    elif isinstance(node, Themes):
+        from rowsight.execution.themes.driver import themed  # noqa: PLC0415 - scipy and scikit-learn load on use
+
+        stream = themed(node, pieces(node.input, work), work)
     elif isinstance(node, Ask):
         from rowsight.execution.certified import certified  # noqa: PLC0415 - scipy and scikit-learn load on use
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rowsight.plan.gathers import Gather, Summarize
-from rowsight.plan.nodes import Ask, Limit, Node, Project, Scan, Where
+from rowsight.plan.nodes import Ask, Limit, Node, Project, Scan, Themes, Where
 
 if TYPE_CHECKING:
     from rowsight.execution.report import AskReport
@@ -35,6 +35,9 @@ def line_of(node: Node) -> str:
             return f"Select {', '.join(node.columns)}"
         case Limit():
             return f"Limit {node.count}"
+        case Themes(theming=theming):
+            found = "as many themes as the texts show" if theming.k is None else f"{theming.k} themes"
+            return f"Themes {node.question.template.source!r} into {node.into}: {found}, {theming.sample} rows drawn{_demand(node)}"
         case Ask():
             target = f" into {node.into}" if node.show else ""
             return f"Ask {node.question.operator} {node.question.template.source!r}{target}{_demand(node)}"
@@ -50,7 +53,7 @@ def explained_gather(gather: Gather) -> str:
 
 
 def _demand(ask: Ask) -> str:
-    if ask.guarantee is None:
+    if ask.guarantee is None or not ask.guarantee.metrics:
         return ""
     g = ask.guarantee
     levels = ", ".join(f"{m} {getattr(g, m):g}" for m in g.metrics)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rowsight.execution.themes.found import Themes
     from rowsight.guarantees.certificate import Certificate
 
 STATUSES = ("asked", "proxied", "null", "failed", "skipped")
@@ -30,6 +31,7 @@ class AskReport:
     failures: Counter[str] = field(default_factory=Counter)
     certificate: Certificate | None = None
     cascade: dict[str, Any] | None = None
+    themes: Themes | None = None
 
     def count(self, statuses: list[str]) -> None:
         """Add rows by their status."""

@@ -47,6 +47,10 @@ def standings(plan: Node) -> list[Standing]:
 def _standing(ask: Ask, plan: Node) -> Standing:
     shown = f"{ask.question.operator} {ask.question.template.source!r}"
     unsure = [n for n in walk(ask.input) if isinstance(n, Ask) and n.guarantee is not None and n.drop]
+    if ask.guarantee is not None and not ask.guarantee.metrics:
+        return Standing(
+            shown, "not certified", "rows drawn at random were asked, and bound the shares; the others are guessed"
+        )
     if ask.guarantee is None:
         over = f"; over the rows that {_names(unsure)} kept" if unsure else ""
         return Standing(shown, "asked", f"every row was asked, so the answers are the model's own{over}")

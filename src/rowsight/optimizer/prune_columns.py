@@ -27,6 +27,5 @@ def _pruned(node: Node, needed: set[str]) -> Node:
         case Project():
             needed = set(node.columns)
         case Ask():
-            by = {node.guarantee.by} if node.guarantee and node.guarantee.by else set()
-            needed = (needed - set(node.added if node.show else ())) | set(node.question.template.columns) | by
+            needed = (needed - set(node.added if node.show else ())) | set(node.reads)
     return rebuilt(node, _pruned(node.input, needed))

@@ -12,6 +12,7 @@ from typing import Any
 
 from rowsight.core.errors import ColumnError, InputError, nearest
 from rowsight.plan.guarantee import Guarantee
+from rowsight.plan.theming import Theming
 
 
 @dataclass(frozen=True)
@@ -135,9 +136,37 @@ class Ask:
         return self.into, f"{self.into}_status"
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that it needs of its input."""
+        by = (self.guarantee.by,) if self.guarantee and self.guarantee.by else ()
+        return (*self.question.template.columns, *by)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that come out."""
         return (*self.input.columns, *self.added) if self.show else self.input.columns
+
+
+@dataclass(frozen=True)
+class Themes(Ask):
+    """The input with the themes of every row: groups of like rows, found and named on the way. Its stage is its own.
+
+    ``guarantee`` is always there: without a level it says the confidence of the shares.
+    """
+
+    theming: Theming = field(default_factory=Theming)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("by", "time"):
+            if (column := getattr(self.theming, name)) is not None:
+                _known((column,), self.input.columns, name)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that it needs of its input."""
+        groups = (c for c in (self.theming.by, self.theming.time) if c is not None)
+        return (*super().reads, *groups)
 
 
 Node = Scan | Where | Project | Limit | Ask

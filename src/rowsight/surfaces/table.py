@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rowsight.operators import operator
+from rowsight.operators.themes import open_question
 from rowsight.plan.gathers import CHUNK_TOKENS, Rank, Summarize
-from rowsight.plan.guarantee import demanded
-from rowsight.plan.nodes import Ask, Limit, Node, Project, Where
+from rowsight.plan.guarantee import Guarantee, demanded
+from rowsight.plan.nodes import Ask, Limit, Node, Project, Themes, Where
 from rowsight.plan.predicate import columns_used
 from rowsight.plan.template import Template
+from rowsight.plan.theming import Theming, known_labels
 from rowsight.session import Session, options_of
 from rowsight.surfaces.gathering import Ranking, Summarizing
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from rowsight.execution.preview import Difference, Preview
     from rowsight.execution.profile import Profile
     from rowsight.execution.result import Result
+    from rowsight.surfaces.themes import ThemesQuery
 
 DEFAULT_INTO = "answer"
 
@@ -145,6 +148,38 @@ class Table:
         """
         ask = Rank(self._plan, Template(question), k, into, outside, confidence, chunk_tokens)
         return Ranking(self._session, ask)
+
+    def themes(
+        self,
+        question: str,
+        *,
+        k: int | None = None,
+        labels: Iterable[str] | Mapping[str, str] | None = None,
+        by: str | None = None,
+        time: str | None = None,
+        min_share: float = 0.01,
+        sample: int = 600,
+        accuracy: float | None = None,
+        confidence: float | None = None,
+        lang: str | None = None,
+        into: str = "themes",
+    ) -> ThemesQuery:
+        """Find what the rows speak of: ``question`` is a column such as ``"{body}"``, or a question over columns.
+
+        Like texts are grouped into ``k`` groups (as many as the texts show, where it is left out), the model names
+        them, in the texts' language or in ``lang``, and says of ``sample`` rows drawn at random which themes fit; the
+        other rows are guessed. ``labels`` are known themes, to be found beside new ones (``k=0``: alone). ``by`` and
+        ``time`` name columns whose groups and spans are told apart. Groups below ``min_share`` of the texts aren't
+        named. With ``accuracy`` the rows' sets of themes are certified, too. ``confidence`` (.95) is that of the shares
+        and of the certificate, each. Every row's themes go to the column ``into``.
+        """
+        from rowsight.surfaces.themes import ThemesQuery  # noqa: PLC0415 - loads on use
+
+        theming = Theming(k, known_labels(labels), by, time, min_share, sample, lang)
+        guarantee = Guarantee(accuracy=accuracy, confidence=0.95 if confidence is None else confidence)
+        asked = open_question(Template(question))
+        plan = Themes(self._plan, asked, into, guarantee=guarantee, theming=theming)
+        return ThemesQuery(self._session, plan)
 
     def select(self, *columns: str) -> Table:
         """Keep these columns, in this order."""

@@ -65,7 +65,8 @@ class Learner:
 
     def _encode(self, answers: NDArray[Any]) -> NDArray[np.int64]:
         if not self.scores:
-            return np.asarray(answers, dtype=np.int64)
+            # Codes beyond the classes are rare answers: the proxy knows them as one, whose guess is never right.
+            return np.minimum(np.asarray(answers, dtype=np.int64), self.classes - 1)
         self.values = np.unique(np.quantile(answers, np.linspace(0, 1, LEVELS), method="nearest"))
         self.classes = len(self.values)
         self.agreement = (np.abs(self.values[:, None] - self.values[None, :]) <= self.within).astype(float)

@@ -23,6 +23,7 @@ _COMMANDS = {
     "summarize": ("gathers", "Say in a few sentences what all rows say, with the rows that say it."),
     "profile": ("profile", "Say what each column of a table is; no model is asked."),
     "rank": ("gathers", "Find the rows that come first by a question, in order."),
+    "themes": ("themes", "Find what the rows speak of, and what has changed since."),
     "preview": ("preview", "Ask a small random sample, or compare two wordings on it."),
     "sql": ("sql", "Run a SQL query with AI functions."),
     "simulate": ("simulate", "Serve a simulated model that answers from a table's truth."),
