@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rowsight.plan.gathers import Gather, Summarize
-from rowsight.plan.nodes import Ask, Limit, Node, Project, Scan, Where
+from rowsight.plan.nodes import Ask, Figure, Limit, Node, Project, Scan, Where
 
 if TYPE_CHECKING:
     from rowsight.execution.report import AskReport
@@ -35,6 +35,10 @@ def line_of(node: Node) -> str:
             return f"Select {', '.join(node.columns)}"
         case Limit():
             return f"Limit {node.count}"
+        case Figure(goal=goal):
+            wanted = f"{goal.calls:,} calls" if goal.within is None else f"within {goal.within:g}"
+            by = "" if goal.by is None else f" in each {goal.by}"
+            return f"{goal.figure.capitalize()} {node.question.template.source!r}, {wanted}{by}, confidence {goal.confidence:g}"
         case Ask():
             target = f" into {node.into}" if node.show else ""
             return f"Ask {node.question.operator} {node.question.template.source!r}{target}{_demand(node)}"

@@ -66,9 +66,9 @@ def plain(values: NDArray[Any]) -> list[int | float | None]:
     return [float(v) if np.isfinite(v) else None for v in values]
 
 
-def seal(body: dict[str, Any]) -> dict[str, Any]:
+def seal(body: dict[str, Any], not_covered: Sequence[str] = NOT_COVERED, *, form: str = FORMAT) -> dict[str, Any]:
     """Add what every certificate says last: what it doesn't cover, and the digest over all the rest."""
-    full = {"format": FORMAT, **body, "not_covered": list(NOT_COVERED)}
+    full = {"format": form, **body, "not_covered": list(not_covered)}
     return {**full, "digest": sha256(canonical(full)).hexdigest()}
 
 

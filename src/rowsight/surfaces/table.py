@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rowsight.execution.preview import Difference, Preview
     from rowsight.execution.profile import Profile
     from rowsight.execution.result import Result
+    from rowsight.surfaces.figure import Figure
 
 DEFAULT_INTO = "answer"
 
@@ -128,6 +129,48 @@ class Table:
         ask = Summarize(self._plan, Template(question), by, key, sentences, chunk_tokens)
         return Summarizing(self._session, ask)
 
+    def count(
+        self,
+        question: str,
+        *,
+        calls: int | None = None,
+        within: float | None = None,
+        by: str | None = None,
+        confidence: float | None = None,
+    ) -> Figure:
+        """Estimate how many rows the model would answer yes: a count with an interval, few rows asked.
+
+        Either ``calls`` (so many rows are asked) or ``within`` (asked until the interval reaches no further than this
+        from its middle: in rows, or below 1 as a share of the table's rows). ``by`` names a column for whose groups there
+        is an interval each; all hold at once with probability ``confidence`` (.95).
+        """
+        return self._figure("count", question, calls, within, by, confidence)
+
+    def share(
+        self,
+        question: str,
+        *,
+        calls: int | None = None,
+        within: float | None = None,
+        by: str | None = None,
+        confidence: float | None = None,
+    ) -> Figure:
+        """Estimate the share of rows that the model would answer yes; options as in ``count``, ``within`` a share."""
+        return self._figure("share", question, calls, within, by, confidence)
+
+    def mean(
+        self,
+        question: str,
+        *,
+        range: Sequence[float] = (0, 10),  # noqa: A002 - the word that users know
+        calls: int | None = None,
+        within: float | None = None,
+        by: str | None = None,
+        confidence: float | None = None,
+    ) -> Figure:
+        """Estimate the mean of a score in ``range``; options as in ``count``, ``within`` in the score's units."""
+        return self._figure("mean", question, calls, within, by, confidence, range=range)
+
     def select(self, *columns: str) -> Table:
         """Keep these columns, in this order."""
         return Table(self._session, Project(self._plan, tuple(columns)))
@@ -181,6 +224,21 @@ class Table:
     def _sampled(self, questions: list[str], n: int, model: str, options: dict[str, Any]) -> Difference:
         asked = [operator("filter").question(q) for q in questions]
         return self._session.preview(self._plan, asked, n, options_of(model, options))
+
+    def _figure(
+        self,
+        name: str,
+        question: str,
+        calls: int | None,
+        within: float | None,
+        by: str | None,
+        confidence: float | None,
+        **parameters: Any,
+    ) -> Figure:
+        from rowsight.surfaces.figure import figure  # noqa: PLC0415 - loads on use
+
+        goal = {"calls": calls, "within": within, "by": by, "confidence": confidence}
+        return figure(self._session, self._plan, name, question, goal, **parameters)
 
     def _ask(
         self,

@@ -76,6 +76,9 @@ class Estimated:
     reached: bool
     """Whether all intervals are as narrow as was wanted."""
     share: float
+    """Failure probability that this attempt may spend."""
+    answers: NDArray[np.float64]
+    """The oracle's answer for each row that was asked, NaN where it had none; -inf for the others."""
     summary: dict[str, Any] = field(default_factory=dict)
 
 
@@ -390,7 +393,12 @@ class _Run:
         total = self.total.interval(self.answers, asked, within)
         reached = self.half_width is None or all(t.narrow(self._reach(t)) or not t.size for t in self.targets)
         return Estimated(
-            total, parts, reached and not self.dry, self.share, self._progress() | {"batches": self.batches}
+            total,
+            parts,
+            reached and not self.dry,
+            self.share,
+            self.answers,
+            self._progress() | {"batches": self.batches},
         )
 
 

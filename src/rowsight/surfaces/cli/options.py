@@ -60,9 +60,9 @@ MODEL_OPTIONS = (
     click.option("--store-prompts", is_flag=True, help="Keep prompts in the ledger, too."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
 )
+INTO_OPTION = click.option("--into", metavar="NAME", help="The column for the answers [default: answer].")
 RUN_OPTIONS = (
     click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="CSV, JSON Lines, Parquet or Arrow."),
-    click.option("--into", metavar="NAME", help="The column for the answers [default: answer]."),
     click.option("--limit", type=int, metavar="N", help="Only the first N rows."),
     click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds."),
     click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop."),
