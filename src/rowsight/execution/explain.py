@@ -78,7 +78,9 @@ def cascade_lines(ask: AskReport) -> list[str]:
         )
     if body:
         reached = ", ".join(
-            f"{name} at least {value:.4f}" for name, value in body["reached"].items() if value is not None
+            f"{name} at {'most' if name == 'missed' else 'least'} {value:.4f}"
+            for name, value in body["reached"].items()
+            if value is not None
         )
         used = f"{body['training']:,} labels for training, {body['certifying']:,} for certifying"
         if agreement := body.get("self_agreement"):

@@ -104,6 +104,10 @@ def _levels(body: Mapping[str, Any], language: str) -> str:
             "at least {:.4g}% of the rows the model would keep are kept",
             "模型会保留的行中至少 {:.4g}% 被保留",
         ),
+        "missed": (
+            "at most {:.4g}% of all rows are rows that the model would keep and that are not kept",
+            "所有行中至多 {:.4g}% 是模型会保留却未被保留的",
+        ),
     }
     if within is not None:
         words["accuracy"] = (
@@ -162,7 +166,7 @@ class Certificate:
 def real_figures(
     answers: NDArray[Any], truth: NDArray[Any], metrics: Sequence[str], within: float | None
 ) -> dict[str, float]:
-    """Accuracy, precision and recall of answers against the truth; an empty denominator gives 1."""
+    """Accuracy, precision, recall and the share missed of answers against the truth; no error is possible in nothing."""
     if answers.shape != truth.shape:
         raise InputError(f"there are {len(answers)} answers and {len(truth)} rows of truth; give one a row")
     right = answers == truth if within is None else np.abs(answers - truth) <= within
@@ -171,6 +175,7 @@ def real_figures(
         "accuracy": _share(np.sum(right), len(truth)),
         "precision": _share(hits, np.sum(answers == 1)),
         "recall": _share(hits, np.sum(truth == 1)),
+        "missed": float(np.mean((truth == 1) & (answers != 1))) if len(truth) else 0.0,
     }
     return {metric: figures[metric] for metric in metrics}
 

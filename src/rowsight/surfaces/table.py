@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rowsight.core.errors import InputError
 from rowsight.operators import operator
 from rowsight.plan.gathers import CHUNK_TOKENS, Summarize
-from rowsight.plan.guarantee import demanded
+from rowsight.plan.guarantee import Guarantee, demanded
 from rowsight.plan.nodes import Ask, Limit, Node, Project, Where
 from rowsight.plan.predicate import columns_used
 from rowsight.plan.template import Template
@@ -59,6 +61,7 @@ class Table:
         precision: float | None = None,
         recall: float | None = None,
         accuracy: float | None = None,
+        missed: float | None = None,
         confidence: float | None = None,
         by: str | None = None,
         into: str | None = None,
@@ -68,11 +71,26 @@ class Table:
 
         ``into`` adds the answer as a column and its status as ``<into>_status``; ``keep_all`` keeps every row, too. With
         ``precision`` and/or ``recall``, or ``accuracy``, few rows are asked and a certificate says how right the rest
-        is, with probability ``confidence`` (.95); ``by`` names a column in each group of which it must hold.
+        is, with probability ``confidence`` (.95); with ``missed`` it says that at most this share of all rows should have
+        been kept and were not. ``by`` names a column in each group of which it must hold.
         """
-        levels = {"precision": precision, "recall": recall, "accuracy": accuracy}
+        levels = {"precision": precision, "recall": recall, "accuracy": accuracy, "missed": missed}
         demand = {**levels, "confidence": confidence, "by": by}
         return self._ask("filter", question, {}, demand, into, drop=not keep_all, show=keep_all or into is not None)
+
+    def missed(self, at_most: float, *, confidence: float | None = None, by: str | None = None) -> Table:
+        """Certify of the filter that made this table that it overlooks almost nothing.
+
+        At most ``at_most`` of all rows (such as 0.001) are rows that the model would keep and that are not kept. Rows
+        that are kept were all asked, unless the filter has a ``precision``. The same as ``filter(..., missed=at_most)``.
+        """
+        plan = self._plan
+        if not isinstance(plan, Ask) or plan.question.operator != "filter":
+            raise InputError("missed speaks of the filter just above it: table.filter(question).missed(at_most=0.001)")
+        earlier = plan.guarantee or Guarantee()
+        certain = earlier.confidence if confidence is None else confidence
+        demand = replace(earlier, missed=at_most, confidence=certain, by=earlier.by if by is None else by)
+        return Table(self._session, replace(plan, guarantee=demand))
 
     def classify(
         self,
@@ -252,7 +270,7 @@ class Table:
         show: bool = True,
     ) -> Table:
         declaration = operator(name)
-        every = dict.fromkeys(("accuracy", "precision", "recall", "confidence", "within", "by"))
+        every = dict.fromkeys(("accuracy", "precision", "recall", "missed", "confidence", "within", "by"))
         guarantee = demanded(**{**every, **demand}, offered=declaration.metrics, operator=name)
         asked = declaration.question(question, **parameters)
         return Table(self._session, Ask(self._plan, asked, into or DEFAULT_INTO, drop, show, guarantee))

@@ -20,7 +20,7 @@ def fewest_calls(guarantee: Guarantee, rows: int, rows_per_call: int = 1) -> int
     share of the whole table, at best (all rows but a few are positive) the level's own. Rows that prove are asked alone.
     """
     failure = (1.0 - guarantee.confidence) / max(len(guarantee.metrics), 1)
-    zones = [ceil(log(failure) / log(getattr(guarantee, metric))) for metric in guarantee.metrics]
+    zones = [ceil(log(failure) / log(1.0 - guarantee.lost(metric))) for metric in guarantee.metrics]
     return min(-(-rows // rows_per_call), -(-FIRST_LABELS // rows_per_call) + sum(zones))
 
 

@@ -127,9 +127,7 @@ def source(values: dict[str, Any], session: Any) -> Table:
 
 def _table(declaration: Declaration, values: dict[str, Any], session: Any) -> Table:
     table = source(values, session)
-    demand: dict[str, Any] = {
-        name: values[name] for name in ("accuracy", "precision", "recall", "confidence", "by") if name in values
-    }
+    demand: dict[str, Any] = {name: values[name] for name in (*LEVELS, "confidence", "by") if name in values}
     unfit = [name for name in LEVELS if name not in declaration.metrics and values.get(name) is not None]
     if unfit:
         offers = " or ".join(declaration.metrics)

@@ -80,6 +80,7 @@ STATE_OPTION = click.option(
 LEVELS = {
     "precision": click.option("--precision", type=float, metavar="X", help="Share of kept rows that are right."),
     "recall": click.option("--recall", type=float, metavar="X", help="Share of right rows that are kept."),
+    "missed": click.option("--missed", type=float, metavar="X", help="Most rows overlooked, as a share of all rows."),
     "accuracy": click.option("--accuracy", type=float, metavar="X", help="Share of rows answered as the model would."),
 }
 CONFIDENCE_OPTIONS = (
