@@ -82,7 +82,7 @@ def test_the_interval_holds_the_truth(make):
     missed = 0
     for seed in range(RUNS):
         x, y = make(seed)
-        found, asked = driven(x, y, Goal("share", within=0.05), seed=seed)
+        found, asked = driven(x, y, Goal(figure="share", within=0.05), seed=seed)
         assert found.reached
         assert len(set(asked)) == len(asked) == found.total.asked
         assert found.total.high - found.total.low <= 2 * 0.05 * len(y) + 1e-6
@@ -96,7 +96,7 @@ def test_all_groups_hold_at_once():
         x, y = table(seed, rows=900)
         groups = np.where(np.arange(900) < 20, 0, np.where(np.arange(900) < 300, 1, 2))
         y = np.where(groups == 1, 1 - y, y)
-        found, _ = driven(x, y, Goal("share", within=0.1, by="g"), seed=seed, groups=groups)
+        found, _ = driven(x, y, Goal(figure="share", within=0.1, by="g"), seed=seed, groups=groups)
         sums = [y[groups == g].sum() for g in range(3)]
         assert [part.rows for part in found.groups] == [20, 280, 600]
         inside = [p.low <= s <= p.high for p, s in zip((*found.groups, found.total), (*sums, y.sum()), strict=True)]
@@ -111,8 +111,8 @@ def test_means_of_scores():
         x = rng.normal(size=(1500, 2))
         x /= np.linalg.norm(x, axis=1, keepdims=True)
         y = np.clip(5 + 3 * x[:, 0] + rng.normal(size=1500), 0, 10)
-        found, asked = driven(x, y, Goal("mean", within=0.2), bounds=(0.0, 10.0), whole=False, seed=seed)
-        _, plainly = driven(x * 0, y, Goal("mean", within=0.2), bounds=(0.0, 10.0), whole=False, seed=seed)
+        found, asked = driven(x, y, Goal(figure="mean", within=0.2), bounds=(0.0, 10.0), whole=False, seed=seed)
+        _, plainly = driven(x * 0, y, Goal(figure="mean", within=0.2), bounds=(0.0, 10.0), whole=False, seed=seed)
         missed += not found.total.low <= y.sum() <= found.total.high
         savings.append(len(asked) / len(plainly))
     assert missed <= binom.ppf(0.999, 6, FAILURE)
@@ -125,24 +125,24 @@ def test_a_good_proxy_halves_the_calls_and_a_worthless_one_costs_nothing():
         x, y = table(seed, rows=3000)
         shuffled = np.random.default_rng(seed).permutation(x)
         for features, calls in ((x, good), (shuffled, worthless), (x * 0, plain)):
-            calls.append(len(driven(features, y, Goal("share", within=0.03), seed=seed)[1]))
+            calls.append(len(driven(features, y, Goal(figure="share", within=0.03), seed=seed)[1]))
     assert np.mean(good) < 0.5 * np.mean(plain)
     assert np.mean(worthless) < 1.05 * np.mean(plain)
 
 
 def test_so_many_calls_and_no_more():
     x, y = table(1)
-    found, asked = driven(x, y, Goal("count", calls=150), seed=4)
+    found, asked = driven(x, y, Goal(figure="count", calls=150), seed=4)
     assert len(asked) == 150
     assert found.total.low <= y.sum() <= found.total.high
-    again, same = driven(x, y, Goal("count", calls=150), seed=4)
+    again, same = driven(x, y, Goal(figure="count", calls=150), seed=4)
     assert (again, same) == (found, asked)
 
 
 def test_known_answers_are_counted_and_not_drawn():
     x, y = table(2)
     known = np.flatnonzero(y == 1)[:50]  # a biased choice, and no harm in it
-    found, asked = driven(x, y, Goal("count", calls=100), seed=4, known=(known, y[known]))
+    found, asked = driven(x, y, Goal(figure="count", calls=100), seed=4, known=(known, y[known]))
     assert not set(known) & set(asked)
     assert found.total.low >= 50
     assert found.total.low <= y.sum() <= found.total.high
@@ -151,19 +151,19 @@ def test_known_answers_are_counted_and_not_drawn():
 def test_rows_without_an_answer_leave_the_interval_open():
     x, y = table(3, rows=200)
     answers = np.where(np.arange(200) % 10 == 0, np.nan, y)
-    found, _ = driven(x, answers, Goal("count", calls=200), seed=1)
+    found, _ = driven(x, answers, Goal(figure="count", calls=200), seed=1)
     assert found.total.unanswered == 20
     assert (found.total.low, found.total.high) == (np.nansum(answers), np.nansum(answers) + 20)
 
 
 def test_when_the_budget_is_spent_the_interval_reached_is_given():
     x, y = table(5)
-    found, _ = driven(x, y, Goal("share", within=0.01), seed=1, budget=230)
+    found, _ = driven(x, y, Goal(figure="share", within=0.01), seed=1, budget=230)
     assert not found.reached
     assert found.total.asked == 230
     assert 0 < found.total.low <= y.sum() <= found.total.high < len(y)
 
 
 def test_an_empty_table_has_a_total_of_nothing():
-    found, asked = driven(np.zeros((0, 2)), np.zeros(0), Goal("count", within=0.01))
+    found, asked = driven(np.zeros((0, 2)), np.zeros(0), Goal(figure="count", within=0.01))
     assert (found.total.rows, found.total.low, found.total.high, asked) == (0, 0, 0, [])

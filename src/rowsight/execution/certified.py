@@ -59,7 +59,7 @@ async def certified(ask: nodes.Ask, source: AsyncIterator[Piece], work: Work) ->
 async def certified_rows(ask: nodes.Ask, spool: Spool, work: Work) -> AsyncGenerator[Piece, None]:
     """Yield the rows of a spool with positions (``positioned``) in order, answered under the guarantee of ``ask``."""
     population = Population.of(spool, ask)
-    driver = _Driver(ask, work, population)
+    driver = Driver(ask, work, population)
     decision = await driver.decide()
     certificate = await driver.certificate(decision)
     for piece in driver.told(decision, certificate):
@@ -180,8 +180,11 @@ def _joined(arguments: list[Arguments]) -> list[str]:
     return [SEPARATOR.join(t or "" for t in a) for a in arguments]
 
 
-class _Driver:
+class Driver:
     """Answers a cascade's requests."""
+
+    kind = b""
+    """Tells attempts at one kind of proof from attempts at another over the same table."""
 
     def __init__(self, ask: nodes.Ask, work: Work, population: Population) -> None:
         self.ask, self.work, self.population = ask, work, population
@@ -210,7 +213,7 @@ class _Driver:
             self.ask.guarantee,
             classes=None if self.number else self.codes.classes,
             seed=self.work.options.seed,
-            known=await self._answers(_unpacked(attempt["known"], self.population.count)),
+            known=await self._answers(unpacked(attempt["known"], self.population.count)),
             groups=self.population.groups,
             attempt=attempt["number"],
         )
@@ -267,7 +270,7 @@ class _Driver:
     @property
     def subject(self) -> bytes:
         """Names the table, the question and the model: attempts at it are counted together."""
-        return hashlib.sha256(self.population.table_digest + self.inquiry.identity.encode()).digest()
+        return hashlib.sha256(self.kind + self.population.table_digest + self.inquiry.identity.encode()).digest()
 
     async def _attempt(self) -> dict[str, Any]:
         """Return this attempt's number and which rows were answered when it began, from the ledger where it began before."""
@@ -336,10 +339,14 @@ class _Driver:
                     "zh": f"作废：提问期间模型发生了变化（{names}）；请重新运行。",
                 },
             }
-        sealed = seal(body)
+        sealed = self.sealed(body)
         if not self.repeated:
             await self.work.gateway.put_certificate(self.subject, sealed)
         return Certificate(sealed, decision.answers)
+
+    def sealed(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the body as a certificate keeps it."""
+        return seal(body)
 
     async def _self_agreement(self, decision: Decision) -> dict[str, int] | None:
         """Ask some answered rows a second time; return how many, and on how many the answer was the same."""
@@ -394,6 +401,7 @@ def _packed(flags: NDArray[np.bool_]) -> str:
     return b64encode(zlib.compress(np.packbits(flags).tobytes())).decode()
 
 
-def _unpacked(text: str, count: int) -> NDArray[np.bool_]:
+def unpacked(text: str, count: int) -> NDArray[np.bool_]:
+    """Return the flags that an attempt's record holds, one a row."""
     bits = np.frombuffer(zlib.decompress(b64decode(text)), np.uint8)
     return np.unpackbits(bits, count=count).astype(bool)

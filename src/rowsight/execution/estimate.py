@@ -7,7 +7,7 @@ from typing import Any
 
 from rowsight.engines.base import Relations
 from rowsight.execution.executor import BATCH_ROWS, has_ask
-from rowsight.plan.nodes import Ask, Limit, Node, Themes, walk
+from rowsight.plan.nodes import Ask, Figure, Limit, Node, Themes, walk
 
 CHARACTERS_PER_TOKEN = 4.0
 _FENCE_CHARACTERS = 24
@@ -74,6 +74,8 @@ def estimated(
             relations.profile(source, columns) if columns else (relations.count(source),) * 2 + (0,)
         )
         rows = min(distinct, bound) if bound is not None else distinct
+        if isinstance(ask, Figure) and ask.goal.calls is not None:
+            rows = min(rows, ask.goal.calls)
         if isinstance(ask, Themes) and not (ask.guarantee and ask.guarantee.metrics):
             least, rows = ask.theming.calls(rows)
             calls = rows
@@ -117,6 +119,8 @@ def _least(ask: Ask, rows: int, rows_per_call: int, *, behind: bool) -> int:
         return 0
     if ask.guarantee is None:
         return -(-rows // rows_per_call)
-    from rowsight.execution.cascade.forecast import fewest_calls  # noqa: PLC0415 - scipy loads on use
+    from rowsight.execution.cascade.forecast import fewest_calls, fewest_draws  # noqa: PLC0415 - scipy loads on use
 
+    if isinstance(ask, Figure):
+        return -(-fewest_draws(ask.goal, rows) // rows_per_call)
     return fewest_calls(ask.guarantee, rows, rows_per_call)

@@ -23,7 +23,7 @@ from rowsight.execution.ordered import OrderedMap, Piece
 from rowsight.execution.report import AskReport, Report
 from rowsight.execution.shared import inquiry_for
 from rowsight.operators import Conjunction, Question
-from rowsight.plan.nodes import Ask, Limit, Node, Project, Themes, Where, walk
+from rowsight.plan.nodes import Ask, Figure, Limit, Node, Project, Themes, Where, walk
 
 BATCH_ROWS = 1024
 Step = Callable[[Piece], Awaitable[Piece]]
@@ -65,7 +65,7 @@ class Work:
         for node in walk(plan):
             if isinstance(node, Ask):
                 report = AskReport(node.question.operator, node.question.template.source, node.into)
-                report.kept = 0 if report.operator == "filter" else None
+                report.kept = 0 if report.operator == "filter" and not isinstance(node, Figure) else None
                 path = self.directory / f"unjudged-{len(self.asks)}.arrow"
                 self.asks[id(node)] = AskWork(report, Unjudged(path))
                 self.report.asks.append(report)
@@ -134,6 +134,10 @@ async def _source(node: Node, top: Node, work: Work) -> AsyncGenerator[Piece, No
         from rowsight.execution.themes.driver import themed  # noqa: PLC0415 - scipy and scikit-learn load on use
 
         stream = themed(node, pieces(node.input, work), work)
+    elif isinstance(node, Figure):
+        from rowsight.execution.figures import figures  # noqa: PLC0415 - scipy and scikit-learn load on use
+
+        stream = figures(node, pieces(node.input, work), work)
     elif isinstance(node, Ask):
         from rowsight.execution.certified import certified  # noqa: PLC0415 - scipy and scikit-learn load on use
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rowsight.plan.gathers import Gather, Summarize
-from rowsight.plan.nodes import Ask, Limit, Node, Project, Scan, Themes, Where
+from rowsight.plan.nodes import Ask, Figure, Limit, Node, Project, Scan, Themes, Where
 
 if TYPE_CHECKING:
     from rowsight.execution.report import AskReport
@@ -35,12 +35,22 @@ def line_of(node: Node) -> str:
             return f"Select {', '.join(node.columns)}"
         case Limit():
             return f"Limit {node.count}"
+        case Ask():
+            return _asking(node)
+
+
+def _asking(node: Ask) -> str:
+    words = repr(node.question.template.source)
+    match node:
         case Themes(theming=theming):
             found = "as many themes as the texts show" if theming.k is None else f"{theming.k} themes"
-            return f"Themes {node.question.template.source!r} into {node.into}: {found}, {theming.sample} rows drawn{_demand(node)}"
-        case Ask():
-            target = f" into {node.into}" if node.show else ""
-            return f"Ask {node.question.operator} {node.question.template.source!r}{target}{_demand(node)}"
+            return f"Themes {words} into {node.into}: {found}, {theming.sample} rows drawn{_demand(node)}"
+        case Figure(goal=goal):
+            wanted = f"{goal.calls:,} calls" if goal.within is None else f"within {goal.within:g}"
+            by = "" if goal.by is None else f" in each {goal.by}"
+            return f"{goal.figure.capitalize()} {words}, {wanted}{by}, confidence {goal.confidence:g}"
+    target = f" into {node.into}" if node.show else ""
+    return f"Ask {node.question.operator} {words}{target}{_demand(node)}"
 
 
 def explained_gather(gather: Gather) -> str:
@@ -77,7 +87,9 @@ def cascade_lines(ask: AskReport) -> list[str]:
         )
     if body:
         reached = ", ".join(
-            f"{name} at least {value:.4f}" for name, value in body["reached"].items() if value is not None
+            f"{name} at {'most' if name == 'missed' else 'least'} {value:.4f}"
+            for name, value in body["reached"].items()
+            if value is not None
         )
         used = f"{body['training']:,} labels for training, {body['certifying']:,} for certifying"
         if agreement := body.get("self_agreement"):

@@ -86,6 +86,11 @@ class Report:
         """The certificates of the questions that had a guarantee."""
         return [a.certificate for a in self.asks if a.certificate is not None]
 
+    @property
+    def figures(self) -> list[dict[str, Any]]:
+        """The counts, shares and means that the run estimated, the table's first, then each group's."""
+        return [figure for c in self.certificates for figure in c.body.get("figures", ())]
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report as the one JSON object that ``--json`` prints."""
         kept = [a.kept for a in self.asks if a.kept is not None]
@@ -93,6 +98,7 @@ class Report:
         return {
             **counts,
             **({"kept": kept[-1]} if kept else {}),
+            **({"figures": self.figures} if self.figures else {}),
             "calls": self.calls,
             "from_ledger": self.total("from_ledger"),
             "prompt_tokens": self.prompt_tokens,

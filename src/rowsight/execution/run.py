@@ -29,7 +29,7 @@ from rowsight.execution.sampling import sampled_stats
 from rowsight.execution.scratch import Scratch
 from rowsight.guarantees.algebra import conjoined, shared, standings
 from rowsight.optimizer import optimize
-from rowsight.plan.nodes import Ask, Node, Project, walk
+from rowsight.plan.nodes import Ask, Figure, Node, Project, walk
 
 _TICK_SECONDS = 0.25
 
@@ -184,12 +184,21 @@ def output_schema(plan: Node, relations: Relations) -> pa.Schema:
     if not has_ask(plan):
         return relations.schema(plan)
     below = output_schema(plan.inputs[0], relations)
+    if isinstance(plan, Figure):
+        return _figure_schema(plan)
     if isinstance(plan, Ask) and plan.show:
         into, status = plan.added
         return below.append(pa.field(into, arrow_type(plan.question.answer))).append(pa.field(status, pa.string()))
     if isinstance(plan, Project):
         return pa.schema([below.field(name) for name in plan.columns])
     return below
+
+
+def _figure_schema(plan: Figure) -> pa.Schema:
+    kind = pa.int64() if plan.goal.figure == "count" else pa.float64()
+    by = [] if plan.goal.by is None else [pa.field(plan.goal.by, pa.string())]
+    figures = [pa.field(name, kind) for name in ("value", "low", "high")]
+    return pa.schema([*by, *figures, pa.field("rows", pa.int64()), pa.field("asked", pa.int64())])
 
 
 def _rows_to_ask(plan: Node, relations: Relations) -> int:

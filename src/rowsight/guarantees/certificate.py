@@ -66,9 +66,9 @@ def plain(values: NDArray[Any]) -> list[int | float | None]:
     return [float(v) if np.isfinite(v) else None for v in values]
 
 
-def seal(body: dict[str, Any]) -> dict[str, Any]:
+def seal(body: dict[str, Any], not_covered: Sequence[str] = NOT_COVERED, *, form: str = FORMAT) -> dict[str, Any]:
     """Add what every certificate says last: what it doesn't cover, and the digest over all the rest."""
-    full = {"format": FORMAT, **body, "not_covered": list(NOT_COVERED)}
+    full = {"format": form, **body, "not_covered": list(not_covered)}
     return {**full, "digest": sha256(canonical(full)).hexdigest()}
 
 
@@ -103,6 +103,10 @@ def _levels(body: Mapping[str, Any], language: str) -> str:
         "recall": (
             "at least {:.4g}% of the rows the model would keep are kept",
             "模型会保留的行中至少 {:.4g}% 被保留",
+        ),
+        "missed": (
+            "at most {:.4g}% of all rows are rows that the model would keep and that are not kept",
+            "所有行中至多 {:.4g}% 是模型会保留却未被保留的",
         ),
     }
     if within is not None:
@@ -162,7 +166,7 @@ class Certificate:
 def real_figures(
     answers: NDArray[Any], truth: NDArray[Any], metrics: Sequence[str], within: float | None
 ) -> dict[str, float]:
-    """Accuracy, precision and recall of answers against the truth; an empty denominator gives 1."""
+    """Accuracy, precision, recall and the share missed of answers against the truth; no error is possible in nothing."""
     if answers.shape != truth.shape:
         raise InputError(f"there are {len(answers)} answers and {len(truth)} rows of truth; give one a row")
     right = answers == truth if within is None else np.abs(answers - truth) <= within
@@ -171,6 +175,7 @@ def real_figures(
         "accuracy": _share(np.sum(right), len(truth)),
         "precision": _share(hits, np.sum(answers == 1)),
         "recall": _share(hits, np.sum(truth == 1)),
+        "missed": float(np.mean((truth == 1) & (answers != 1))) if len(truth) else 0.0,
     }
     return {metric: figures[metric] for metric in metrics}
 

@@ -143,6 +143,8 @@ def budget_of(body: dict[str, Any], claim: dict[str, Any], level: float) -> int:
         return allowed(level, int(claim["rows"]))
     if claim["metric"] == "precision":
         return allowed(level, int(claim["kept"]))
+    if claim["metric"] == "missed":
+        return math.floor(Fraction(repr(level)) * int(claim["rows"]))
     group = [c for c in body["proof"]["claims"] if c["group"] == claim["group"] and c["metric"] == "precision"]
     false = sum(c["remaining"] for c in group)  # a metric that isn't demanded has an empty zone: nothing kept wrongly
     share = Fraction(repr(level))

@@ -10,6 +10,6 @@ FILTER = Declaration(
     summary="Keep the rows for which the answer is yes.",
     example="Is {text} a complaint about delivery?",
     answer_type=Bool,
-    metrics=("precision", "recall", "accuracy"),
+    metrics=("precision", "recall", "accuracy", "missed"),
     drops_rows=True,
 )

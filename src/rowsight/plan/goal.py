@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from math import isfinite
 
 from rowsight.core.errors import InputError
+from rowsight.plan.guarantee import Guarantee
 
 FIGURES = ("count", "share", "mean")
 
 
-@dataclass(frozen=True)
-class Goal:
+@dataclass(frozen=True, kw_only=True)
+class Goal(Guarantee):
     """An interval for a figure of one question's answers over one table, in place of the answers.
 
     ``figure``: ``count`` of the rows answered yes, their ``share``, or the ``mean`` of a score. Either ``calls`` (so many
@@ -23,9 +24,6 @@ class Goal:
 
     figure: str
     calls: int | None = None
-    within: float | None = None
-    confidence: float = 0.95
-    by: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.confidence < 1:

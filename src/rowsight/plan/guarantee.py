@@ -16,8 +16,9 @@ class Guarantee:
     """A demand on one question's answers over one table.
 
     ``accuracy``: share of rows whose answer equals the oracle's (within ``within`` of it for numbers). ``precision`` and
-    ``recall``: of the rows kept by a filter. ``confidence`` is 1 - d, d being the probability that the statement is
-    false. ``by`` names a column in each group of which the statement must hold.
+    ``recall``: of the rows kept by a filter. ``missed``: the largest share of all rows that a filter should have kept and
+    did not; it says something where rows to keep are too rare for recall. ``confidence`` is 1 - d, d being the
+    probability that the statement is false. ``by`` names a column in each group of which the statement must hold.
     """
 
     accuracy: float | None = None
@@ -26,15 +27,20 @@ class Guarantee:
     confidence: float = 0.95
     within: float | None = None
     by: str | None = None
+    missed: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("accuracy", "precision", "recall", "confidence"):
+        for name in ("accuracy", "precision", "recall", "missed", "confidence"):
             level = getattr(self, name)
             if level is not None and not 0 < level < 1:
                 raise InputError(f"{name}={level:g} is not between 0 and 1; give a share such as {name}=0.9")
         if self.accuracy is not None and (self.precision is not None or self.recall is not None):
             raise InputError(
                 "accuracy and precision/recall are different demands; give accuracy alone, or precision and/or recall"
+            )
+        if self.missed is not None and (self.accuracy is not None or self.recall is not None):
+            raise InputError(
+                "missed bounds the rows that a filter loses, as recall and accuracy do in their way; give one of the three"
             )
         if self.within is not None and self.accuracy is None:
             raise InputError("within is the tolerance of accuracy; give accuracy=0.95, within=1")
@@ -43,8 +49,13 @@ class Guarantee:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The metrics demanded, of accuracy, precision, recall."""
-        return tuple(m for m in ("accuracy", "precision", "recall") if getattr(self, m) is not None)
+        """The metrics demanded, of accuracy, precision, recall, missed."""
+        return tuple(m for m in ("accuracy", "precision", "recall", "missed") if getattr(self, m) is not None)
+
+    def lost(self, metric: str) -> float:
+        """Return the share of errors that a metric's level allows."""
+        level: float = getattr(self, metric)
+        return level if metric == "missed" else 1.0 - level
 
 
 def demanded(
@@ -55,6 +66,7 @@ def demanded(
     confidence: float | None,
     within: float | None,
     by: str | None,
+    missed: float | None = None,
     offered: Iterable[str],
     operator: str,
 ) -> Guarantee | None:
@@ -62,7 +74,7 @@ def demanded(
 
     ``offered`` are the metrics that ``operator`` can be certified by; another one is an ``InputError``.
     """
-    levels = {"accuracy": accuracy, "precision": precision, "recall": recall}
+    levels = {"accuracy": accuracy, "precision": precision, "recall": recall, "missed": missed}
     asked = {name: level for name, level in levels.items() if level is not None}
     offers = tuple(offered)
     for name in asked:

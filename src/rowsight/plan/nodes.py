@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rowsight.core.errors import ColumnError, InputError, nearest
+from rowsight.plan.goal import Goal
 from rowsight.plan.guarantee import Guarantee
 from rowsight.plan.theming import Theming
 
@@ -169,6 +170,27 @@ class Themes(Ask):
         return (*super().reads, *groups)
 
 
+@dataclass(frozen=True)
+class Figure(Ask):
+    """A figure of a question's answers in place of the answers: one row, or one for each group of the goal's column.
+
+    ``guarantee`` is a ``Goal``. Columns: the group's, then ``value``, ``low``, ``high``, ``rows`` and ``asked``.
+    """
+
+    @property
+    def goal(self) -> Goal:
+        """What is sought."""
+        if not isinstance(self.guarantee, Goal):
+            raise TypeError("a figure needs a goal")
+        return self.guarantee
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that come out."""
+        return (*(() if self.goal.by is None else (self.goal.by,)), *FIGURE_COLUMNS)
+
+
+FIGURE_COLUMNS = ("value", "low", "high", "rows", "asked")
 Node = Scan | Where | Project | Limit | Ask
 
 

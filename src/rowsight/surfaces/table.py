@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rowsight.core.errors import InputError
 from rowsight.operators import operator
 from rowsight.operators.themes import open_question
 from rowsight.plan.gathers import CHUNK_TOKENS, Rank, Summarize
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from rowsight.execution.preview import Difference, Preview
     from rowsight.execution.profile import Profile
     from rowsight.execution.result import Result
+    from rowsight.surfaces.figure import Figure
     from rowsight.surfaces.themes import ThemesQuery
 
 DEFAULT_INTO = "answer"
@@ -61,6 +64,7 @@ class Table:
         precision: float | None = None,
         recall: float | None = None,
         accuracy: float | None = None,
+        missed: float | None = None,
         confidence: float | None = None,
         by: str | None = None,
         into: str | None = None,
@@ -70,11 +74,26 @@ class Table:
 
         ``into`` adds the answer as a column and its status as ``<into>_status``; ``keep_all`` keeps every row, too. With
         ``precision`` and/or ``recall``, or ``accuracy``, few rows are asked and a certificate says how right the rest
-        is, with probability ``confidence`` (.95); ``by`` names a column in each group of which it must hold.
+        is, with probability ``confidence`` (.95); with ``missed`` it says that at most this share of all rows should have
+        been kept and were not. ``by`` names a column in each group of which it must hold.
         """
-        levels = {"precision": precision, "recall": recall, "accuracy": accuracy}
+        levels = {"precision": precision, "recall": recall, "accuracy": accuracy, "missed": missed}
         demand = {**levels, "confidence": confidence, "by": by}
         return self._ask("filter", question, {}, demand, into, drop=not keep_all, show=keep_all or into is not None)
+
+    def missed(self, at_most: float, *, confidence: float | None = None, by: str | None = None) -> Table:
+        """Certify of the filter that made this table that it overlooks almost nothing.
+
+        At most ``at_most`` of all rows (such as 0.001) are rows that the model would keep and that are not kept. Rows
+        that are kept were all asked, unless the filter has a ``precision``. The same as ``filter(..., missed=at_most)``.
+        """
+        plan = self._plan
+        if not isinstance(plan, Ask) or plan.question.operator != "filter":
+            raise InputError("missed speaks of the filter just above it: table.filter(question).missed(at_most=0.001)")
+        earlier = plan.guarantee or Guarantee()
+        certain = earlier.confidence if confidence is None else confidence
+        demand = replace(earlier, missed=at_most, confidence=certain, by=earlier.by if by is None else by)
+        return Table(self._session, replace(plan, guarantee=demand))
 
     def classify(
         self,
@@ -181,6 +200,48 @@ class Table:
         plan = Themes(self._plan, asked, into, guarantee=guarantee, theming=theming)
         return ThemesQuery(self._session, plan)
 
+    def count(
+        self,
+        question: str,
+        *,
+        calls: int | None = None,
+        within: float | None = None,
+        by: str | None = None,
+        confidence: float | None = None,
+    ) -> Figure:
+        """Estimate how many rows the model would answer yes: a count with an interval, few rows asked.
+
+        Either ``calls`` (so many rows are asked) or ``within`` (asked until the interval reaches no further than this
+        from its middle: in rows, or below 1 as a share of the table's rows). ``by`` names a column for whose groups there
+        is an interval each; all hold at once with probability ``confidence`` (.95).
+        """
+        return self._figure("count", question, calls, within, by, confidence)
+
+    def share(
+        self,
+        question: str,
+        *,
+        calls: int | None = None,
+        within: float | None = None,
+        by: str | None = None,
+        confidence: float | None = None,
+    ) -> Figure:
+        """Estimate the share of rows that the model would answer yes; options as in ``count``, ``within`` a share."""
+        return self._figure("share", question, calls, within, by, confidence)
+
+    def mean(
+        self,
+        question: str,
+        *,
+        range: Sequence[float] = (0, 10),  # noqa: A002 - the word that users know
+        calls: int | None = None,
+        within: float | None = None,
+        by: str | None = None,
+        confidence: float | None = None,
+    ) -> Figure:
+        """Estimate the mean of a score in ``range``; options as in ``count``, ``within`` in the score's units."""
+        return self._figure("mean", question, calls, within, by, confidence, range=range)
+
     def select(self, *columns: str) -> Table:
         """Keep these columns, in this order."""
         return Table(self._session, Project(self._plan, tuple(columns)))
@@ -235,6 +296,21 @@ class Table:
         asked = [operator("filter").question(q) for q in questions]
         return self._session.preview(self._plan, asked, n, options_of(model, options))
 
+    def _figure(
+        self,
+        name: str,
+        question: str,
+        calls: int | None,
+        within: float | None,
+        by: str | None,
+        confidence: float | None,
+        **parameters: Any,
+    ) -> Figure:
+        from rowsight.surfaces.figure import figure  # noqa: PLC0415 - loads on use
+
+        goal = {"calls": calls, "within": within, "by": by, "confidence": confidence}
+        return figure(self._session, self._plan, name, question, goal, **parameters)
+
     def _ask(
         self,
         name: str,
@@ -247,7 +323,7 @@ class Table:
         show: bool = True,
     ) -> Table:
         declaration = operator(name)
-        every = dict.fromkeys(("accuracy", "precision", "recall", "confidence", "within", "by"))
+        every = dict.fromkeys(("accuracy", "precision", "recall", "missed", "confidence", "within", "by"))
         guarantee = demanded(**{**every, **demand}, offered=declaration.metrics, operator=name)
         asked = declaration.question(question, **parameters)
         return Table(self._session, Ask(self._plan, asked, into or DEFAULT_INTO, drop, show, guarantee))

@@ -51,6 +51,8 @@ AGAIN = 0.12
 """How much further to aim when an aim was reached and the interval is still too wide."""
 EVEN_SHARES = (1.0, 0.5, 0.25)
 """Shares of the chances that are spread evenly over all rows; the rest leans towards doubtful ones."""
+SKEW = 1 / 6
+"""What rare large values of Z cost beside their variance, by the largest weight that a row may have."""
 PRIOR_DRAWS = 12
 """Draws that the proxy's own opinion of its errors is worth."""
 
@@ -76,6 +78,9 @@ class Estimated:
     reached: bool
     """Whether all intervals are as narrow as was wanted."""
     share: float
+    """Failure probability that this attempt may spend."""
+    answers: NDArray[np.float64]
+    """The oracle's answer for each row that was asked, NaN where it had none; -inf for the others."""
     summary: dict[str, Any] = field(default_factory=dict)
 
 
@@ -137,10 +142,10 @@ class _Target:
         return self.high - self.low <= 2 * half_width * self.size * (1 + 1e-9)
 
     def plan(self, variance: float, span: float, half_width: float) -> None:
-        """Aim at the number of draws that makes the mean's interval narrow enough."""
+        """Aim at the number of draws that makes the mean's interval narrow enough; ``span`` adds to a skewed variance."""
         reach = half_width * self.size / max(self.population, 1)
         quantile = float(norm.isf(self.failure / 2)) ** 2
-        many = OVERHEAD * quantile * (variance + span * reach / 6) / reach**2
+        many = OVERHEAD * quantile * (variance + span * reach) / reach**2
         fewer = ceil(many / (1 + many / max(self.population, 1)))
         self.horizon = min(max(fewer, ceil(self.drawn * (1 + AGAIN))), self.population)
 
@@ -206,6 +211,7 @@ class _Run:
         self.half_width = goal.half_width(self.count)
         self.answers = np.full(self.count, -np.inf)
         self.weights = np.ones(self.count)
+        """How much a labelled row stands for others where chances were unequal."""
         self.group = np.zeros(self.count, np.int64) if groups is None else np.asarray(groups, np.int64)
         count = 0 if groups is None else int(self.group.max(initial=-1)) + 1
         failure = float(1 - Fraction(repr(float(goal.confidence))))
@@ -222,8 +228,9 @@ class _Run:
     # --- the course -------------------------------------------------------------------------------------------------
 
     def steps(self) -> Estimating:
-        if self.known is not None:
+        if self.known is not None:  # no random sample of anything: they teach the proxy and calibrate nothing
             self.answers[self.known[0]] = self.known[1]
+            self.weights[self.known[0]] = 0.0
         for target in self.targets:
             target.begin(self.answers, self.asked)
         yield Freeze(self._frozen())
@@ -290,7 +297,7 @@ class _Run:
 
     def _outlook(self) -> Outlook:
         answered = np.flatnonzero(np.isfinite(self.answers))
-        if len(answered) < FIRST // 2:
+        if np.count_nonzero(self.weights[answered]) < FIRST // 2:
             return self.foresight.plain(self.answers[answered], self.weights[answered])
         return self.foresight.fit(answered, self.answers[answered], self.weights[answered])
 
@@ -334,7 +341,7 @@ class _Run:
             return self._variance(self.total, left)
         for target in self.targets:
             if not target.done:
-                span = (self.bounds[1] - self.bounds[0]) * float(left.sizes.mean() / left.sizes.min())
+                span = SKEW * (self.bounds[1] - self.bounds[0]) * float(left.sizes.mean() / left.sizes.min())
                 target.plan(self._variance(target, left), span, self._reach(target))
         return float(sum(t.horizon - t.drawn for t in (self.parts or [self.total]) if not t.done))
 
@@ -390,7 +397,12 @@ class _Run:
         total = self.total.interval(self.answers, asked, within)
         reached = self.half_width is None or all(t.narrow(self._reach(t)) or not t.size for t in self.targets)
         return Estimated(
-            total, parts, reached and not self.dry, self.share, self._progress() | {"batches": self.batches}
+            total,
+            parts,
+            reached and not self.dry,
+            self.share,
+            self.answers,
+            self._progress() | {"batches": self.batches},
         )
 
 

@@ -22,12 +22,20 @@ RUIN = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Precision and recall demanded (1.0: no error of that kind is allowed), and the failure probability of each."""
+    """Precision and recall demanded (1.0: no error of that kind is allowed), and the failure probability of each.
+
+    ``missed``: in place of a recall, the rows of the table that may be missed.
+    """
 
     precision: float
     recall: float
     precision_level: float
     recall_level: float
+    missed: float | None = None
+
+    def may_miss(self, positives: float) -> float:
+        """Rows that the rejected zone may miss, of so many positives."""
+        return (1 - self.recall) * positives if self.missed is None else self.missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +82,7 @@ def plan_zones(
     missed, false = scale * missed, scale * false
     positives = known_positives + max(float(missed[-1]), 0.0)
     sizes = np.unique(np.linspace(0, count, GRID).astype(np.int64))
-    budget = (1 - demand.recall) * positives
+    budget = demand.may_miss(positives)
     low = certify_costs(scale * sizes.astype(np.float64), missed[sizes], unsure[sizes], budget, demand.recall_level)
     kept = positives * (1 if demand.recall == 1 else (1 + demand.recall) / 2)
     budget = kept * (1 - demand.precision) / demand.precision
@@ -92,7 +100,7 @@ def plan_zones(
         missed=float(missed[sizes[u]]),
         false=float(false[sizes[v]]),
         positives=positives,
-        floor=_spotless(reject, (1 - demand.recall) * positives, demand.recall_level)
+        floor=_spotless(reject, demand.may_miss(positives), demand.recall_level)
         + _spotless(accept, budget, demand.precision_level),
     )
 

@@ -10,6 +10,7 @@ it would. ``guarantees.certify`` bounds both for all moments at once, F with pro
 d1 + d2 = d was fixed before the first draw. Of ``kept`` rows at least T = kept - F are right, so
 
     precision >= p   if   F <= (1 - p) kept,           recall >= r   if   M <= (1 - r) / r * T,
+    missed <= m of all N rows   if   M <= floor(m N),
 
 ``kept`` is known, and recall's budget uses the T that the bound on F leaves. A metric that isn't demanded is held at 1:
 its zone is empty. When the draws go much worse than planned, a zone may be planned anew from all labels, with a share of
@@ -80,7 +81,7 @@ def zones_cascade(
     groups: NDArray[np.int64] | None = None,
     attempt: int = 1,
 ) -> Cascade:
-    """Certify ``guarantee.precision`` and/or ``guarantee.recall`` of a filter; in every group where ``groups`` is given.
+    """Certify a filter's ``precision`` and/or its ``recall`` or ``missed``; in every group where ``groups`` is given.
 
     ``known``: positions and answers that the ledger holds already; they count as asked and train, and aren't drawn.
     ``attempt``: the how-manieth try at this table, question and model. The generator asks every row at most once.
@@ -238,13 +239,19 @@ class _Run:
             known,
             self.scores[fair],
             self.answers[self.sample[fair]] == 1,
-            self._demand(),
+            self._demand(group),
             self.scale,
         )
 
-    def _demand(self, trial: int = 0) -> Demand:
-        level = self.share / self.groups / 2 * TRIAL_SHARES[trial]
-        return Demand(self.precision, self.recall, level, level)
+    def _demand(self, group: int) -> Demand:
+        level = self.share / self.groups / 2 * TRIAL_SHARES[0]
+        missed = None if self.guarantee.missed is None else self._may_miss(group)
+        return Demand(self.precision, self.recall, level, level, missed)
+
+    def _may_miss(self, group: int) -> int:
+        """Rows of the group that may be missed where that is a share of all its rows; exact."""
+        assert self.guarantee.missed is not None
+        return int(Fraction(repr(float(self.guarantee.missed))) * int(np.sum(self.group == group)))
 
     def _open(self, group: int) -> NDArray[np.int64]:
         """Places in the sample, not asked yet, of one group, lowest scores first."""
@@ -325,7 +332,10 @@ class _Run:
     def _budgets(self, group: int) -> tuple[int, int]:
         """Errors that each zone of the group may hold, by the plan's number of positives."""
         plan = self.plans[group]
-        missed = int(max(plan.positives - plan.missed, 0) * (1 - self.recall) / self.recall)
+        if self.guarantee.missed is not None:
+            missed = self._may_miss(group)
+        else:
+            missed = int(max(plan.positives - plan.missed, 0) * (1 - self.recall) / self.recall)
         return missed, int((1 - self.precision) * plan.positives)
 
     def _freeze(self) -> Freeze:
@@ -450,6 +460,8 @@ class _Run:
 
     def _miss_budget(self, group: int, false: int) -> int:
         """Rows that may be missed if no more than ``false`` of the rows kept are wrong."""
+        if self.guarantee.missed is not None:
+            return self._may_miss(group)
         level = Fraction(repr(float(self.recall)))
         return int((1 - level) / level * max(self._kept(group) - false, 0))
 
@@ -480,6 +492,8 @@ class _Run:
             claims.append(self._claim("precision", accepted, group, false_budget, 0))
         if self.guarantee.recall is not None:
             claims.append(self._claim("recall", rejected, group, miss_budget, lost))
+        if self.guarantee.missed is not None:
+            claims.append(self._claim("missed", rejected, group, miss_budget, lost))
         return claims
 
     def _claim(self, metric: str, trial: ZoneTrial, group: int, budget: int, lost: int) -> dict[str, Any]:
@@ -516,7 +530,7 @@ class _Run:
         return Decision(final, asked, body, self._summary(body, asked))
 
     def _head(self) -> dict[str, Any]:
-        levels = {"precision": self.guarantee.precision, "recall": self.guarantee.recall}
+        levels = {name: getattr(self.guarantee, name) for name in ("precision", "recall", "missed")}
         return {
             "metrics": [{"metric": name, "level": level} for name, level in levels.items() if level is not None],
             "confidence": self.guarantee.confidence,
@@ -562,12 +576,16 @@ class _Run:
         return {"rows": rows.tolist(), "answers": plain(self.answers[rows]), "proxies": [trial.answer] * len(rows)}
 
     def _reached(self, claims: list[dict[str, Any]]) -> dict[str, float]:
-        """Return the levels proved over all groups (the least)."""
+        """Return the levels proved over all groups: the least, and of the rows missed the greatest share."""
         reached: dict[str, float] = {}
         for g in range(self.groups if claims else 0):
             kept = self._kept(g)
             right = max(kept - self.trials[g, ACCEPTED][-1].remaining, 0)
             for claim in (c for c in claims if c["group"] == g):
+                if claim["metric"] == "missed":
+                    share = claim["remaining"] / claim["rows"] if claim["rows"] else 0.0
+                    reached["missed"] = max(share, reached.get("missed", 0.0))
+                    continue
                 whole = kept if claim["metric"] == "precision" else right + claim["remaining"]
                 value = right / whole if whole else 1.0
                 reached[claim["metric"]] = min(value, reached.get(claim["metric"], 1.0))

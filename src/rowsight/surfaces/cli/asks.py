@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from rowsight.core.errors import InputError, OutputError
 from rowsight.operators import OPERATORS, Declaration, Parameter
 from rowsight.surfaces.cli.options import (
     CONFIDENCE_OPTIONS,
+    INTO_OPTION,
     LEVELS,
     MODEL_OPTIONS,
     RUN_OPTIONS,
@@ -24,6 +25,9 @@ from rowsight.surfaces.cli.options import (
     run_options,
     with_options,
 )
+
+if TYPE_CHECKING:
+    from rowsight.surfaces.table import Table
 
 _PARAMETER_OPTIONS: dict[str, tuple[Decorator, ...]] = {
     "labels": (
@@ -45,7 +49,7 @@ def ask_command(declaration: Declaration) -> click.Command:
     def callback(table: str, question: str, **values: Any) -> int:
         return ask(declaration, {"table": table, "question": question, **values})
 
-    options = (*_own_options(declaration), *RUN_OPTIONS, *_levels(declaration), *MODEL_OPTIONS)
+    options = (*_own_options(declaration), INTO_OPTION, *RUN_OPTIONS, *_levels(declaration), *MODEL_OPTIONS)
     arguments = (click.argument("table"), click.argument("question"))
     decorated = with_options((*arguments, *options))(callback)
     example = f"Example: rowsight {declaration.name} tickets.parquet '{declaration.example}' --model NAME"
@@ -72,13 +76,18 @@ def _levels(declaration: Declaration) -> tuple[Decorator, ...]:
 
 def ask(declaration: Declaration, values: dict[str, Any], *, resuming: str | None = None) -> int:
     """Run an operator's command with these values; ``resuming`` names the run to go on with."""
+    return put(declaration.name, values, lambda session: _table(declaration, values, session), resuming=resuming)
+
+
+def put(command: str, values: dict[str, Any], made: Callable[[Any], Any], *, resuming: str | None = None) -> int:
+    """Run what ``made`` makes of a session: a table or a figure that is to be asked for."""
     from rowsight.session import Session  # noqa: PLC0415 - commands load what they use
     from rowsight.surfaces.cli import show  # noqa: PLC0415
 
     options = checked_options(values)
     progress = show.ProgressLine(quiet=values["as_json"] or not sys.stderr.isatty())
     session = Session(state=values["state"], listener=progress)
-    table = _table(declaration, values, session)
+    table = made(session)
     if values["dry_run"]:
         show.estimate(table.estimate(**run_options(values)), as_json=values["as_json"])
         return 0
@@ -87,7 +96,7 @@ def ask(declaration: Declaration, values: dict[str, Any], *, resuming: str | Non
     for name in ("out", "unjudged", "provenance"):
         show.check_output(values[name])
     _check_certificate(table, values["certificate"])
-    spec = {"command": declaration.name, "values": plain_values(values)}
+    spec = {"command": command, "values": plain_values(values)}
     with progress:
         result = session.run(table.plan, options, out=values["out"], spec=spec, resuming=resuming)
     show.side_outputs(result, values)
@@ -106,17 +115,19 @@ def _check_certificate(table: Any, path: Path | None) -> None:
         )
 
 
-def _table(declaration: Declaration, values: dict[str, Any], session: Any) -> Any:
-    from rowsight.surfaces.table import Table, read  # noqa: PLC0415
+def source(values: dict[str, Any], session: Any) -> Table:
+    """Return the table that a command names, with its ``--where`` and ``--limit``."""
+    from rowsight.surfaces.table import read  # noqa: PLC0415 - commands load what they use
 
-    table: Table = read(values["table"], session=session)
+    table = read(values["table"], session=session)
     if values["where"]:
         table = table.where(values["where"])
-    if values["limit"] is not None:
-        table = table.limit(values["limit"])
-    demand: dict[str, Any] = {
-        name: values[name] for name in ("accuracy", "precision", "recall", "confidence", "by") if name in values
-    }
+    return table if values["limit"] is None else table.limit(values["limit"])
+
+
+def _table(declaration: Declaration, values: dict[str, Any], session: Any) -> Table:
+    table = source(values, session)
+    demand: dict[str, Any] = {name: values[name] for name in (*LEVELS, "confidence", "by") if name in values}
     unfit = [name for name in LEVELS if name not in declaration.metrics and values.get(name) is not None]
     if unfit:
         offers = " or ".join(declaration.metrics)

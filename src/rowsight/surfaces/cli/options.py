@@ -60,9 +60,9 @@ MODEL_OPTIONS = (
     click.option("--store-prompts", is_flag=True, help="Keep prompts in the ledger, too."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
 )
+INTO_OPTION = click.option("--into", metavar="NAME", help="The column for the answers [default: answer].")
 RUN_OPTIONS = (
     click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="CSV, JSON Lines, Parquet or Arrow."),
-    click.option("--into", metavar="NAME", help="The column for the answers [default: answer]."),
     click.option("--limit", type=int, metavar="N", help="Only the first N rows."),
     click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds."),
     click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop."),
@@ -80,6 +80,7 @@ STATE_OPTION = click.option(
 LEVELS = {
     "precision": click.option("--precision", type=float, metavar="X", help="Share of kept rows that are right."),
     "recall": click.option("--recall", type=float, metavar="X", help="Share of right rows that are kept."),
+    "missed": click.option("--missed", type=float, metavar="X", help="Most rows overlooked, as a share of all rows."),
     "accuracy": click.option("--accuracy", type=float, metavar="X", help="Share of rows answered as the model would."),
 }
 CONFIDENCE_OPTIONS = (

@@ -95,7 +95,9 @@ def _run_dict(run: Any) -> dict[str, Any]:
 def resume(run: str, budget: str | None, state: Path | None, *, as_json: bool) -> int:
     """Go on with RUN: the same command, under the same account; what was answered is not asked again."""
     from rowsight.operators import operator  # noqa: PLC0415 - commands load what they use
+    from rowsight.plan.goal import FIGURES  # noqa: PLC0415
     from rowsight.surfaces.cli.asks import ask  # noqa: PLC0415
+    from rowsight.surfaces.cli.figures import estimate  # noqa: PLC0415
     from rowsight.surfaces.cli.gathers import GATHERS, gather  # noqa: PLC0415
 
     found = _admin(state).run(run)
@@ -107,9 +109,12 @@ def resume(run: str, budget: str | None, state: Path | None, *, as_json: bool) -
     values |= {"as_json": as_json, "yes": True, "state": _state(state)}
     if budget is not None:
         values["budget"] = budget
-    if found.spec["command"] in GATHERS:
-        return gather(found.spec["command"], values, resuming=run)
-    return ask(operator(found.spec["command"]), values, resuming=run)
+    command = found.spec["command"]
+    if command in GATHERS:
+        return gather(command, values, resuming=run)
+    if command in FIGURES:
+        return estimate(command, values, resuming=run)
+    return ask(operator(command), values, resuming=run)
 
 
 def _values(spec: dict[str, Any]) -> dict[str, Any]:
