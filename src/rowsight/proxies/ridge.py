@@ -70,6 +70,25 @@ def fit(
     return RidgeDiscriminant(beta, offset, slope, constant, left_out)
 
 
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """A fitted ridge regression. ``left_out``: the training rows' predictions, each without itself, (n,)."""
+
+    weights: NDArray[np.float32]
+    offset: float
+    left_out: NDArray[np.float64]
+
+    def predict(self, features: Matrix) -> NDArray[np.float64]:
+        """Predicted values, shape (rows,)."""
+        return np.asarray(features @ self.weights, dtype=np.float64) + self.offset
+
+
+def regress(features: Matrix, targets: NDArray[np.float64], *, penalty: float = PENALTY) -> Regression:
+    """Regress centred numbers (n,) on rows of unit length or so (n, p). Deterministic."""
+    beta, offset, left_out = _ridge(features, targets.astype(np.float32)[:, None], penalty)
+    return Regression(beta[:, 0], float(offset[0]), left_out[:, 0].astype(np.float64))
+
+
 def _ridge(
     features: Matrix, targets: NDArray[np.float32], penalty: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
