@@ -140,7 +140,7 @@ def _sampled(leaf: exp.Expr, top: exp.Expr, source: Source) -> Giving[float]:
     known = source.also(*_guards(lookups(leaf)[-1], top), *decided(leaf, truth=True))
     query = known.query([exp.Alias(this=true(leaf), alias=exp.to_identifier("held"))])
     yes, rows = yield Measure(_share(query, source))
-    return (yes + 0.5) / (rows + 1)
+    return float((yes + 0.5) / (rows + 1))
 
 
 def _share(query: exp.Select, source: Source) -> str:
