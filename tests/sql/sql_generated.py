@@ -146,6 +146,7 @@ class Writer:
     def source(self):
         """Return FROM, the columns in reach, and the keys that make its rows unique."""
         t = Reach(["t.body", "t.topic"], ["t.m", "t.id"], ["t.id"])
+        u = Reach(["u.txt"], ["u.n", "u.id"], ["u.id"])
         both = Reach(["t.body", "u.txt", "t.topic"], ["t.m", "u.n", "u.id"], ["t.id", "u.id"])
         return self.pick(
             lambda: ("t", Reach(["body", "topic"], ["m", "id"], ["id"])),
@@ -155,6 +156,10 @@ class Writer:
             lambda: (f"t JOIN u ON t.m = u.n AND {self.ai(both, 0)}", both),
             lambda: (f"(SELECT *, {self.label(t, 0)} AS kind FROM t{self.where(t)}) AS t", t.plus("t.kind")),
             lambda: (f"(SELECT * FROM t WHERE {self.bool(t)}) AS t JOIN u ON t.id = u.tid", both),
+            lambda: (
+                f"(SELECT * FROM t WHERE {self.bool(t)}) AS t JOIN (SELECT id, tid, txt, n FROM u WHERE {self.bool(u)}) AS u ON t.id = u.tid AND {self.plain(both)}",
+                both,
+            ),
         )
 
     def simple(self):

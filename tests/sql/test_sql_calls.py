@@ -76,6 +76,36 @@ def test_a_join_asks_about_each_side_once(con, oracle):
     assert len(oracle.asked) <= distinct(con, "true") + 5
 
 
+LATE = "(SELECT * FROM tickets WHERE AI_FILTER('late?', body)) AS s"
+PARTNERS = "id IN (SELECT ticket FROM notes)"
+
+
+@pytest.mark.parametrize(
+    ("query", "condition"),
+    [
+        (f"SELECT s.id FROM {LATE} JOIN notes AS n ON s.id = n.ticket", PARTNERS),
+        (f"SELECT s.id FROM notes AS n, {LATE} WHERE n.ticket = s.id", PARTNERS),
+        (f"SELECT s.id FROM {LATE} JOIN notes AS n ON s.id = n.ticket AND n.note = 'note 1'", "id IN (SELECT ticket FROM notes WHERE note = 'note 1')"),
+        (f"SELECT s.id FROM {LATE} JOIN (SELECT *, ticket AS id FROM notes) AS n USING (id)", PARTNERS),
+        (f"WITH n AS (SELECT * FROM notes) SELECT s.id FROM {LATE} JOIN n ON s.id = n.ticket", PARTNERS),
+        ("WITH s AS (SELECT * FROM tickets WHERE AI_FILTER('late?', body)), n AS (SELECT * FROM notes) SELECT s.id FROM s JOIN n ON s.id = n.ticket", "true"),
+        (f"SELECT s.id FROM {LATE} LEFT JOIN notes AS n ON s.id = n.ticket", "true"),
+        (f"SELECT s.id FROM {LATE} JOIN (SELECT * FROM notes LIMIT 3) AS n ON s.id = n.ticket", "true"),
+        ("WITH s AS (SELECT id AS k, body FROM tickets WHERE AI_FILTER('late?', body)) SELECT s.k FROM s JOIN notes ON s.k = notes.ticket", PARTNERS),
+    ],
+)  # fmt: skip
+def test_below_a_join_only_rows_with_a_partner_are_asked(con, oracle, query, condition):
+    con.sql(query)
+    assert len(oracle.asked) == distinct(con, condition)
+
+
+def test_both_sides_of_a_join_are_asked_about_partners_only(con, oracle):
+    kind = "(SELECT ticket, note FROM notes WHERE AI_FILTER('kind?', note) AND ticket < 9) AS n"
+    con.sql(f"SELECT s.id FROM {LATE} JOIN {kind} ON s.id = n.ticket")
+    late = [row for question, _, row in oracle.asked if "late" in question.template.source]
+    assert len(late) == distinct(con, f"{PARTNERS} AND id < 9")
+
+
 def test_a_limit_stops_the_asking(con, oracle):
     result = con.sql("SELECT id FROM tickets WHERE AI_FILTER('late?', body) LIMIT 2")
     assert len(result) == 2

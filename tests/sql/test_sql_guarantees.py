@@ -89,8 +89,15 @@ def test_rows_that_ordinary_conditions_decide_are_exact():
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("SELECT count(*) FROM t WHERE AI_FILTER('late?', body)", "not certified"),
-        ("SELECT region, count(*) FROM t WHERE AI_FILTER('late?', body) GROUP BY 1", "not certified"),
+        ("SELECT max(id) FROM t WHERE AI_FILTER('late?', body)", "no interval"),
+        ("SELECT count(DISTINCT id) FROM t WHERE AI_FILTER('late?', body)", "no interval"),
+        ("SELECT sum(id) FILTER (WHERE id > 3) FROM t WHERE AI_FILTER('late?', body)", "no interval"),
+        ("SELECT region, count(*) FROM t WHERE AI_FILTER('late?', body) GROUP BY ROLLUP (1)", "plain groups"),
+        (
+            "SELECT region, count(*) FROM t WHERE AI_FILTER('late?', body) GROUP BY 1 HAVING count(*) > 9",
+            "not certified",
+        ),
+        ("SELECT id, row_number() OVER (ORDER BY id) FROM t WHERE AI_FILTER('late?', body)", "not certified"),
         ("SELECT DISTINCT region FROM t WHERE AI_FILTER('late?', body)", "not certified"),
         ("SELECT id FROM t WHERE AI_FILTER('late?', body) LIMIT 5", "not certified"),
         ("SELECT id FROM t WHERE AI_FILTER('late?', body) UNION SELECT 1", "set operation"),

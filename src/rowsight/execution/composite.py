@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rowsight.execution.queries import Answers, QueryRun
     from rowsight.proxies.features import Matrix
 
+T = TypeVar("T")
 _SLICE = 4096
 _FITTED_ON = 20_000
 
@@ -109,7 +110,8 @@ class Cascaded(ABC):
     classes: int | None = 2
 
     def __init__(self, run: QueryRun, guarantee: Guarantee) -> None:
-        self.run, self.guarantee = run, guarantee
+        self.run = run
+        self.guarantee = guarantee
         self.rows = self.asked_rows = 0
 
     @property
@@ -123,7 +125,7 @@ class Cascaded(ABC):
 
     async def decision(self, texts: list[str], table: str) -> tuple[Decision, Certificate | None]:
         """Run the cascade over rows with these texts to its end; ``table`` is the digest of all that rows are made of."""
-        subject = self._subject(table)
+        subject = self.subject(table)
         cascade = cascade_for(
             Texts(texts, self.run.seed),
             self.guarantee,
@@ -131,16 +133,21 @@ class Cascaded(ABC):
             seed=self.run.seed,
             known=None,
             groups=None,
-            attempt=await self._attempt(subject),
+            attempt=await self.attempt(subject, self.guarantee),
         )
+        decision: Decision = await self.driven(cascade, subject)
+        self.rows, self.asked_rows = len(texts), int(decision.asked.sum())
+        return decision, await self._certificate(decision, table, subject)
+
+    async def driven(self, course: Generator[Any, Any, T], subject: bytes) -> T:
+        """Answer what a course asks for until it ends; return what it came to."""
         reply: NDArray[Any] | None = None
         while True:
             try:
-                request = cascade.send(reply)
+                request = course.send(reply)
             except StopIteration as done:
-                decision: Decision = done.value
-                self.rows, self.asked_rows = len(texts), int(decision.asked.sum())
-                return decision, await self._certificate(decision, table, subject)
+                found: T = done.value
+                return found
             reply = await self._reply(request, subject)
 
     async def _reply(self, request: Ask | Freeze | Note, subject: bytes) -> NDArray[Any] | None:
@@ -155,9 +162,10 @@ class Cascaded(ABC):
                 pass
         return None
 
-    async def _attempt(self, subject: bytes) -> int:
+    async def attempt(self, subject: bytes, demand: object) -> int:
+        """Return the how-manieth attempt at ``subject`` this is; the same demand and seed are the same attempt."""
         records = self.run.records
-        name = f"attempt:{subject.hex()}:{digest([self.guarantee, self.run.seed])}"
+        name = f"attempt:{subject.hex()}:{digest([demand, self.run.seed])}"
         kept = await records.kept(subject, name)
         if kept is None:
             kept = {"number": await records.next_attempt(subject)}
@@ -165,7 +173,7 @@ class Cascaded(ABC):
         number: int = kept["number"]
         return number
 
-    def _subject(self, table: str) -> bytes:
+    def subject(self, table: str) -> bytes:
         """Name the rows, the questions and the model: attempts at them are counted together."""
         asked = [[c.operator, c.template, c.parameters, c.model] for c in self.calls]
         return hashlib.sha256(f"{table}{digest([asked, self.run.model])}".encode()).digest()
@@ -194,11 +202,11 @@ class Cascaded(ABC):
         return Certificate(sealed, decision.answers)
 
 
-class Composite(Cascaded):
-    """A WHERE as one predicate. A row is asked until it is decided: call after call, on the rows that need it."""
+class OverRows(Cascaded):
+    """A predicate over rows of a query. A row is asked until it is decided: call after call, on the rows that need it."""
 
-    def __init__(self, request: Certify, run: QueryRun) -> None:
-        super().__init__(run, _demand(dict(request.levels)))
+    def __init__(self, request: Certify, run: QueryRun, guarantee: Guarantee) -> None:
+        super().__init__(run, guarantee)
         self.request = request
         self.numbers: NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -207,48 +215,69 @@ class Composite(Cascaded):
         """The calls of the predicate."""
         return [self.run.answers[number].call for number, _ in self.request.asks]
 
-    async def decide(self) -> Certificate | None:
-        """Decide every row, let SQL know which stay, and return the certificate (``None`` without rows to decide)."""
-        parts, free = self._population()
-        self.numbers = free.numbers
-        decision, certificate = None, None
-        if len(self.numbers):
-            decision, certificate = await self.decision(self._texts(parts), texts_digest(parts))
-        self._let_sql_know(parts, free, decision)
-        return certificate
-
-    def _population(self) -> tuple[pa.Table, Free]:
+    def population(self) -> tuple[pa.Table, pa.Table]:
+        """Keep the rows; return their parts as texts, and what is known of them, both in the order of their numbers."""
         workspace, table = self.run.workspace, self.request.table
         workspace.keep(table, self.request.population)
         texts = ", ".join(f"CAST(p{i} AS VARCHAR) AS p{i}" for i in range(self.request.width))
         parts = workspace.table(f"SELECT {texts} FROM {table} ORDER BY __row")  # noqa: S608 - names of ours
-        outcome = workspace.table(f"SELECT * FROM ({self.request.outcome}) AS o ORDER BY __row")  # noqa: S608
-        known = np.array(outcome.column("decided").to_pylist(), dtype=bool)
-        holds = np.array(outcome.column("holds").to_pylist(), dtype=bool)
-        return parts, Free(np.flatnonzero(~known), np.flatnonzero(known & holds))
+        return parts, workspace.table(f"SELECT * FROM ({self.request.outcome}) AS o ORDER BY __row")  # noqa: S608
 
-    async def codes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Ask about rows of the population until each is decided; return 1 where the predicate holds, else 0."""
+    async def outcomes(self, rows: NDArray[np.int64], why: str) -> list[tuple[Any, str | None]]:
+        """Ask about rows until each is decided; return what each came to, and the status of one without an answer."""
         workspace = self.run.workspace
         wanted = self.numbers[rows]
         workspace.register("__wanted", pa.table({"__row": pa.array(np.unique(wanted), pa.int64())}))
         skipped = False
         for number, sql in self.request.asks:
-            await self.run.ask(number, sql, "WHERE under guarantee")
+            await self.run.ask(number, sql, why)
             skipped |= any(t.status == "skipped" for t in self.run.answers[number].told.values())
         outcome = workspace.table(
             f"SELECT __row, holds, lost FROM ({self.request.outcome}) AS o SEMI JOIN __wanted USING (__row)"  # noqa: S608
         )
-        missing = SKIPPED if skipped else UNANSWERED
-        codes = {
-            row: missing if lost else int(holds)
+        missing = "skipped" if skipped else "failed"
+        found = {
+            row: (None, missing) if lost else (holds, None)
             for row, holds, lost in zip(*(c.to_pylist() for c in outcome.columns), strict=True)
         }
-        return np.array([codes[row] for row in wanted.tolist()], np.int64)
+        return [found[row] for row in wanted.tolist()]
 
-    def _let_sql_know(self, parts: pa.Table, free: Free, decision: Decision | None) -> None:
+    def texts(self, parts: pa.Table) -> list[str]:
+        """Return what the proxy reads of each row: the arguments, and the other parts as words."""
+        wanted = pa.array(self.numbers)
+        columns = [parts.column(i).take(wanted).to_pylist() for i in self.request.texts]
+        others = [i for i in range(self.request.width) if i not in self.request.texts]
+        columns += [[f"part{i}{v}" for v in parts.column(i).take(wanted).to_pylist()] for i in others]
+        return [SEPARATOR.join(t or "" for t in row) for row in zip(*columns, strict=True)]
+
+
+class Composite(OverRows):
+    """A WHERE as one predicate under a guarantee."""
+
+    def __init__(self, request: Certify, run: QueryRun) -> None:
+        super().__init__(request, run, _demand(dict(request.levels)))
+
+    async def decide(self) -> Certificate | None:
+        """Decide every row, let SQL know which stay, and return the certificate (``None`` without rows to decide)."""
+        parts, outcome = self.population()
+        known = np.array(outcome.column("decided").to_pylist(), dtype=bool)
+        holds = np.array(outcome.column("holds").to_pylist(), dtype=bool)
+        self.numbers = np.flatnonzero(~known)
+        decision, certificate = None, None
+        if len(self.numbers):
+            decision, certificate = await self.decision(self.texts(parts), texts_digest(parts))
+        self._let_sql_know(parts, np.flatnonzero(known & holds), decision)
+        return certificate
+
+    async def codes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Ask about rows of the population until each is decided; return 1 where the predicate holds, else 0."""
+        missing = {"skipped": SKIPPED, "failed": UNANSWERED}
+        found = await self.outcomes(rows, "WHERE under guarantee")
+        return np.array([int(holds) if status is None else missing[status] for holds, status in found], np.int64)
+
+    def _let_sql_know(self, parts: pa.Table, holding: NDArray[np.int64], decision: Decision | None) -> None:
         rows = list(zip(*(c.to_pylist() for c in parts.columns), strict=True))
-        kept = {rows[i] for i in free.holding.tolist()}
+        kept = {rows[i] for i in holding.tolist()}
         if decision is not None:
             answers, asked = np.asarray(decision.answers), decision.asked
             told = {rows[self.numbers[i]]: answers[i] == 1 for i in np.flatnonzero(asked).tolist()}
@@ -259,14 +288,6 @@ class Composite(Cascaded):
             return pa.array([row in kept for row in zip(*(c.to_pylist() for c in columns), strict=True)], pa.bool_())
 
         self.run.workspace.function(self.request.name, stays, self.request.width, pa.bool_())
-
-    def _texts(self, parts: pa.Table) -> list[str]:
-        """Return what the proxy reads of each row: the arguments, and the other parts as words."""
-        wanted = pa.array(self.numbers)
-        columns = [parts.column(i).take(wanted).to_pylist() for i in self.request.texts]
-        others = [i for i in range(self.request.width) if i not in self.request.texts]
-        columns += [[f"part{i}{v}" for v in parts.column(i).take(wanted).to_pylist()] for i in others]
-        return [SEPARATOR.join(t or "" for t in row) for row in zip(*columns, strict=True)]
 
 
 class OneCall(Cascaded):
@@ -338,11 +359,3 @@ def _demand(levels: dict[str, Any]) -> Guarantee:
     if found is None:
         raise SqlError("WITH GUARANTEE names no level; write one such as (precision 0.9, recall 0.9)")
     return found
-
-
-@dataclass
-class Free:
-    """Rows of the population that need no call (``holding``: those of them that stay), and the ``numbers`` of the others."""
-
-    numbers: NDArray[np.int64]
-    holding: NDArray[np.int64]

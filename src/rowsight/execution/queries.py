@@ -13,13 +13,14 @@ from rowsight.engines.arrow import answer_array, arrow_type
 from rowsight.engines.workspace import Workspace
 from rowsight.execution.asking import Arguments, Told
 from rowsight.execution.composite import Composite, Forgetful, OneCall, Records
+from rowsight.execution.totalled import Totalled
 from rowsight.guarantees.certificate import Certificate
 from rowsight.operators import Question, operator
 from rowsight.operators.summarize import summary_question
 from rowsight.plan.sql.calls import KNOWN, LOOKUP, LOST, Call
 from rowsight.plan.sql.gathered import SUMMARIZE
 from rowsight.plan.sql.place import SqlError
-from rowsight.plan.sql.requests import Ask, Certify, Columns, Materialize, Measure, Planning
+from rowsight.plan.sql.requests import Ask, Certify, Columns, Materialize, Measure, Planning, Request, Total
 
 _SEED = 7
 _ASKED_AT_ONCE = 65_536
@@ -91,6 +92,7 @@ class QueryRun:
     seed: int = 0
     model: str = ""
     cascades: list[tuple[Composite | OneCall, Certificate | None]] = field(default_factory=list)
+    totals: list[Totalled] = field(default_factory=list)
 
     def open(self) -> None:
         """Let SQL look the answers up."""
@@ -111,7 +113,7 @@ class QueryRun:
                 return sql
             reply = await self._reply(request)
 
-    async def _reply(self, request: Columns | Measure | Ask | Materialize | Certify) -> Any:
+    async def _reply(self, request: Request) -> Any:
         match request:
             case Columns(sql=sql):
                 return self.workspace.columns(sql)
@@ -127,6 +129,10 @@ class QueryRun:
             case Certify():
                 driver = Composite(request, self)
                 self.cascades.append((driver, await driver.decide()))
+            case Total():
+                totalled = Totalled(request, self)
+                await totalled.decide()
+                self.totals.append(totalled)
         return None
 
     async def ask(self, number: int, sql: str, why: str) -> int:

@@ -31,11 +31,12 @@ def drawn(
     predicted: NDArray[np.float64],
     least: NDArray[np.float64],
     most: NDArray[np.float64],
-    bounds: tuple[float, float],
+    bounds: tuple[float | NDArray[np.float64], float | NDArray[np.float64]],
 ) -> Draws:
     """Describe the draw of ``places`` (in order) out of the rows left, whose sizes and predictions are given.
 
-    ``least`` and ``most``: the drawn rows' values, or both ends of ``bounds`` where a row has no answer. Rows of a group
+    ``least`` and ``most``: the drawn rows' values, or both ends of ``bounds`` (of all rows, or one a row left) where a row
+    has no answer. Rows of a group
     that were drawn among others are such a draw from the group: which group a row comes from says nothing of which row.
     """
     low, high = bounds

@@ -13,6 +13,7 @@ from rowsight.plan.sql.place import Place, SqlError
 LOOKUP = "__ai_"
 KNOWN = "__known_"
 LOST = "__lost_"
+TOTAL = "__total_"
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,31 @@ class Call:
         return loaded
 
 
+@dataclass(frozen=True)
+class Figure:
+    """An AI aggregate: ``kind`` (count, share or avg) of an answer in ``bounds``, and how narrow its interval must be."""
+
+    name: str
+    kind: str
+    bounds: tuple[float, float]
+    demand: dict[str, float]
+    place: Place | None = field(default=None, compare=False)
+
+
 @dataclass
 class Calls:
-    """The distinct calls of a query, numbered in order of appearance."""
+    """The distinct calls of a query, numbered in order of appearance, and its AI aggregates."""
 
     listed: list[Call] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
+
+    def figure(self, figure: Figure, answer: exp.Expr) -> exp.Expr:
+        """Return the function that stands in the query for an AI aggregate of ``answer``."""
+        if figure not in self.figures:
+            self.figures.append(figure)
+        node = exp.Anonymous(this=f"{TOTAL}{self.figures.index(figure)}", expressions=[answer])
+        node.meta["place"] = figure.place
+        return node
 
     def lookup(self, call: Call, arguments: list[exp.Expr]) -> exp.Expr:
         """Return the function that stands in the query for ``call``'s answer."""

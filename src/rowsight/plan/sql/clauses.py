@@ -180,31 +180,37 @@ def is_aggregate(node: exp.Expr) -> bool:
 def certifiable(tree: exp.Query) -> exp.Select:
     """Return the SELECT whose WHERE a guarantee speaks of; ``SqlError`` where the result can't carry it.
 
-    Counts and averages over certified rows would need intervals of their own, a LIMIT has no population.
+    Counts, sums and averages have intervals of their own (``totals``); a LIMIT has no population.
     """
     if not isinstance(tree, exp.Select):
         raise SqlError("WITH GUARANTEE stands behind one SELECT ... WHERE; put the set operation around it, without")
-    for name in ("group", "having", "qualify", "distinct", "limit", "offset"):
+    for name in ("having", "qualify", "distinct", "limit", "offset"):
         if tree.args.get(name):
-            what = name.upper().replace("GROUP", "GROUP BY")
             raise SqlError(
-                f"{what} over certified rows is not certified; leave WITH GUARANTEE out, or select the rows with it first "
-                "and count in a second query, knowing that the count is not certified"
+                f"{name.upper()} over certified rows is not certified; leave WITH GUARANTEE out, or leave {name.upper()} out "
+                "and apply it to the result, knowing that what it keeps is not certified"
             )
-    if any(isinstance(n, (exp.AggFunc, exp.Window)) for item in tree.expressions for n in own(item)):
-        raise SqlError(
-            "an aggregate over certified rows is not certified; leave WITH GUARANTEE out for an exact one, which asks every row"
-        )
+    if any(isinstance(n, exp.Window) for item in tree.expressions for n in own(item)):
+        raise SqlError("a window over certified rows is not certified; leave WITH GUARANTEE out for an exact one")
     return tree
 
 
 def can_be_certified(parsed: Parsed) -> bool:
-    """Say whether a query is a SELECT with an AI condition in WHERE and nothing that a guarantee can't speak of."""
+    """Say whether a query gives rows by an AI condition in WHERE, and a guarantee can speak of them.
+
+    Counts and sums under a guarantee have columns of their own, which only a query that asks for them should get.
+    """
     try:
-        where = certifiable(parsed.tree).args.get("where")
+        select = certifiable(parsed.tree)
     except SqlError:
         return False
-    return where is not None and any(str(n.this).lower().startswith(SITE) for n in where.find_all(exp.Anonymous))
+    where = select.args.get("where")
+    counted = select.args.get("group") or any(is_aggregate(n) for item in select.expressions for n in own(item))
+    return (
+        not counted
+        and where is not None
+        and any(str(n.this).lower().startswith(SITE) for n in where.find_all(exp.Anonymous))
+    )
 
 
 def forbidden(select: exp.Select) -> None:

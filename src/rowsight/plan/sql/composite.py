@@ -9,6 +9,8 @@ equal answers, so a row is found again in the final query by its parts: nothing 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlglot import exp
 
 from rowsight.plan.sql.calls import LOST, number_of
@@ -26,25 +28,43 @@ def certified(source: Source, asked: list[exp.Expr], number: int, levels: dict[s
     """Return the request that decides the rows of ``source``, and the condition by which the final query finds them."""
     predicate = conjunction(asked)
     assert predicate is not None
+    request, parts = population(source, predicate, number, levels=levels)
+    found = exp.Anonymous(this=request.name, expressions=[exp.Cast(this=exp.Paren(this=p), to=_TEXT) for p in parts])
+    return request, found
+
+
+def population(
+    source: Source,
+    predicate: exp.Expr,
+    number: int,
+    *,
+    levels: dict[str, float],
+    beside: Sequence[exp.Alias] = (),
+    number_wanted: bool = False,
+) -> tuple[Certify, list[exp.Expr]]:
+    """Return the request about ``predicate`` on the rows of ``source``, and the parts that it is computed from.
+
+    ``beside``: columns that the rows are kept with. ``number_wanted``: the predicate's own value counts, as a number.
+    """
     for call in lookups(predicate):
         if any(nested(a) for a in call.expressions):
             raise refuse(call, "a subquery in an AI call under a guarantee", "join it first, in a derived table")
     parts: list[exp.Expr] = []
-    holder = exp.Paren(this=predicate)
+    holder = exp.Paren(this=predicate.copy())
     _take_parts(holder.this, parts)
+    parts = parts or [exp.Null()]  # all calls are of constants
     table = f"__population_{number}"
     request = Certify(
         name=f"{KEPT}{number}",
         table=table,
-        population=_population(source, parts),
+        population=_population(source, parts, beside),
         width=len(parts),
         texts=tuple(_text_parts(holder)),
         asks=tuple(_asks(holder, table)),
-        outcome=_outcome(holder, table),
+        outcome=_outcome(holder, table, number_wanted=number_wanted),
         levels=tuple(sorted(levels.items())),
     )
-    found = exp.Anonymous(this=request.name, expressions=[exp.Cast(this=exp.Paren(this=p), to=_TEXT) for p in parts])
-    return request, found
+    return request, parts
 
 
 def _take_parts(node: exp.Expr, parts: list[exp.Expr]) -> None:
@@ -73,11 +93,12 @@ def _take(node: exp.Expr, parts: list[exp.Expr]) -> None:
     node.replace(column)
 
 
-def _population(source: Source, parts: list[exp.Expr]) -> str:
+def _population(source: Source, parts: list[exp.Expr], beside: Sequence[exp.Alias]) -> str:
     columns: list[exp.Expr] = [
         exp.Alias(this=exp.Paren(this=p.copy()), alias=exp.to_identifier(f"p{i}")) for i, p in enumerate(parts)
     ]
-    order = ", ".join(f"p{i}" for i in range(len(parts)))
+    columns += [column.copy() for column in beside]
+    order = ", ".join(column.alias for column in columns)
     inner = scoped(source.query(columns), source.scope)
     return f"SELECT row_number() OVER (ORDER BY {order}) - 1 AS __row, * FROM ({inner}) AS parts"  # noqa: S608 - checked
 
@@ -104,7 +125,7 @@ def _asks(predicate: exp.Expr, table: str) -> list[tuple[int, str]]:
     return asks
 
 
-def _outcome(predicate: exp.Expr, table: str) -> str:
+def _outcome(predicate: exp.Expr, table: str, *, number_wanted: bool) -> str:
     """Return the SQL of (row, whether the predicate holds, whether it is decided, whether an answer is missing)."""
     top = predicate.args["this"]
     sure = conjunction(decided(top, truth=True))
@@ -113,5 +134,6 @@ def _outcome(predicate: exp.Expr, table: str) -> str:
         missing = exp.Anonymous(this=f"{LOST}{number_of(call)}", expressions=[e.copy() for e in call.expressions])
         lost.append(rendered(conjunction([*guard(call, top, truth=True), missing]) or missing))
     assert sure is not None
-    holds = f"{rendered(true(top))} AS holds, {rendered(sure)} AS decided, {' OR '.join(lost)} AS lost"
+    value = f"CAST(({rendered(top)}) AS DOUBLE)" if number_wanted else rendered(true(top))
+    holds = f"{value} AS holds, {rendered(sure)} AS decided, {' OR '.join(lost)} AS lost"
     return f"SELECT __row, {holds} FROM {table}"  # noqa: S608 - a checked tree

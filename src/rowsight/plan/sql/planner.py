@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from rowsight.plan.sql import composite, order
+from rowsight.plan.sql import composite, order, totals
 from rowsight.plan.sql.calls import Calls, number_of
 from rowsight.plan.sql.clauses import (
     certifiable,
@@ -140,11 +140,14 @@ class _Block:
 
     def __init__(self, planner: _Planner, select: exp.Select, outer: Scope) -> None:
         self._planner, self.select, self._outer = planner, select, outer
+        self._counted: list[exp.Expr] = []
+        """The AI conditions of WHERE whose rows are only counted, summed and averaged, under a guarantee."""
         self._source = Source(select, outer)
 
     def steps(self) -> Steps:
         """Plan the clauses in the order in which SQL means them."""
         forbidden(self.select)
+        totals.misplaced(self.select, self._planner.calls)
         self._deterministic()
         columns = yield Columns(scoped(self._source.query([exp.Star()]), self._outer))
         spelled_out(self.select, columns or ())
@@ -153,6 +156,7 @@ class _Block:
         if self.select.args.get("group"):
             for item in self.select.args["group"].expressions:
                 yield from self._items(item, "GROUP BY", {"clause", "window"})
+        yield from self._totals()
         yield from self._everywhere("aggregate")
         self._source = replace(self._source, grouped=True)
         yield from self._filtered("having")
@@ -204,6 +208,15 @@ class _Block:
             raise SqlError("WITH GUARANTEE needs an AI condition in WHERE; there is none, so the result is exact")
         if any(self._leveled(part) for part in asked):
             raise SqlError("a call has a guarantee of its own and the query has one, too; leave one of them out")
+        if totals.aggregated(self.select):
+            self._counted = asked
+            plain = conjunction(list(source.where))
+            self.select.set("where", None if plain is None else exp.Where(this=plain))
+            return
+        if extra := levels.keys() & {"within", "calls"}:
+            raise SqlError(
+                f"{min(extra)} says how narrow a count is; the rows of this query have precision, recall or accuracy"
+            )
         request, found = composite.certified(source, asked, self._planner.kept, levels)
         self._planner.kept += 1
         yield request
@@ -263,6 +276,15 @@ class _Block:
             sure += decided(item, truth=False)
             self._done(item)
         return sure
+
+    def _totals(self) -> Steps:
+        """Plan what comes with intervals: aggregates over a WHERE under a guarantee, and AI aggregates."""
+        number = self._planner.kept
+        if (predicate := conjunction(self._counted)) is not None:
+            levels = self._planner.levels[id(self.select)]
+            yield from totals.under_guarantee(self.select, self._source, predicate, levels, number)
+            number += 1
+        self._planner.kept = yield from totals.planned(self.select, self._source, self._planner.calls, number)
 
     # the clauses after WHERE
 

@@ -1,7 +1,8 @@
 """Ask less inside derived tables: ordinary conditions on their columns go into them, and columns nobody reads go.
 
-A condition may go in where the derived table is a plain SELECT (each of its rows comes from one row below) that no outer
-join completes with NULLs. It stays outside, too, so the result is the same whatever happens inside.
+Rows that find no partner in a join are left out, too (``semijoin``). A condition may go in where the derived table is a
+plain SELECT (each of its rows comes from one row below) that no outer join completes with NULLs. It stays outside, too, so
+the result is the same whatever happens inside.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections import Counter
 
 from sqlglot import exp
 
+from rowsight.plan.sql.semijoin import partners
 from rowsight.plan.sql.walk import conjunction, conjuncts, has_lookup, lookups, nested, own
 
 _SHAPING = ("group", "having", "qualify", "distinct", "limit", "offset", "sample")
@@ -18,10 +20,11 @@ _SHAPING = ("group", "having", "qualify", "distinct", "limit", "offset", "sample
 def pushed_down(tree: exp.Query) -> exp.Query:
     """Return ``tree``, changed in place: outer queries first, so that conditions go in as deep as they can."""
     uses = Counter(t.name.lower() for t in tree.find_all(exp.Table) if not t.db)
+    ctes = {c.alias.lower() for c in tree.find_all(exp.CTE)}
     for select in list(tree.find_all(exp.Select)):
         for alias, inner in _derived(select, uses):
             _prune(tree, select, inner)
-            _push(select, alias, inner)
+            _push(select, alias, inner, ctes)
     return tree
 
 
@@ -69,7 +72,7 @@ def _outputs(select: exp.Select) -> dict[str, exp.Expr]:
     return found
 
 
-def _push(select: exp.Select, alias: str, inner: exp.Select) -> None:
+def _push(select: exp.Select, alias: str, inner: exp.Select, ctes: set[str]) -> None:
     alone = not select.args.get("joins")
     where = select.args.get("where")
     outputs: dict[str, exp.Expr | None] = {**_outputs(inner)}
@@ -86,6 +89,11 @@ def _push(select: exp.Select, alias: str, inner: exp.Select) -> None:
         root = exp.Paren(this=moved)
         if all([_stands_for(c, alias, outputs, alone=alone, starred=starred) for c in list(root.find_all(exp.Column))]):  # noqa: C419 - replaces
             going.append(root.this)
+    out_of_reach = ctes if isinstance(inner.parent, exp.CTE) else set()
+    for column, query in partners(select, alias, out_of_reach):
+        root = exp.Paren(this=column.copy())
+        if _stands_for(root.this, alias, outputs, alone=alone, starred=starred):
+            going.append(exp.In(this=root.this, query=exp.Subquery(this=query)))
     if going:
         old = inner.args.get("where")
         whole = conjunction([*([old.this] if old else []), *going])

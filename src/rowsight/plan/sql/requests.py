@@ -70,7 +70,26 @@ class Certify:
     levels: tuple[tuple[str, float], ...]
 
 
-Request = Columns | Measure | Ask | Materialize | Certify
+@dataclass(frozen=True, slots=True)
+class Total:
+    """Estimate totals over the groups of rows from few calls, and let ``name`` say them in SQL.
+
+    The rows are those of ``rows``, whose ``population`` has the group's ``keys`` in ``g0``, ... and the numbers that rows are
+    weighed by in ``e0``, ... (``measures`` of them, NULL where a row doesn't count), beside the parts. Its ``outcome`` has
+    the answer itself in ``holds``, a number in ``bounds``. ``name(which, keys...)`` is a figure as a number: ``which`` is
+    the kind (count, share, avg, sum), the measure and v, l or h, as in ``sum 0 l``. ``demand``: how narrow, by name.
+    """
+
+    name: str
+    rows: Certify
+    keys: int
+    measures: int
+    averaged: tuple[int, ...]
+    bounds: tuple[float, float]
+    demand: tuple[tuple[str, float], ...]
+
+
+Request = Columns | Measure | Ask | Materialize | Certify | Total
 Planning = Generator[Request, Any, str]
 Steps = Generator[Request, Any, None]
 Giving = Generator[Request, Any, T]

@@ -10,11 +10,12 @@ from typing import Any
 from sqlglot import exp
 
 from rowsight.core.errors import nearest
-from rowsight.plan.sql.calls import Asked, Call, Calls, around, is_prompt, prompt, with_text
+from rowsight.plan.sql.calls import Asked, Call, Calls, Figure, around, is_prompt, prompt, with_text
 from rowsight.plan.sql.constants import constant
 from rowsight.plan.sql.gathered import INSTRUCTION, SUMMARIZE, instruction, values_of_group
 from rowsight.plan.sql.place import Place, SqlError
 from rowsight.plan.sql.text import SITE, Parsed, Site
+from rowsight.plan.sql.walk import has_lookup
 
 _LEVELS = ("precision", "recall", "accuracy", "confidence", "within")
 _ACCEPTED = (  # noqa: SIM905 - a list of words reads better as words
@@ -361,6 +362,37 @@ def _count_tokens(given: Given) -> exp.Expr:
     return exp.Cast(this=quarter, to=exp.DataType.build("BIGINT"))
 
 
+def _figure(kind: str) -> Callable[[Given], exp.Expr]:
+    """Return the spelling of an AI aggregate: a yes-or-no question or a condition (count, share), or a score (avg)."""
+
+    def spelling(given: Given) -> exp.Expr:
+        _plain(given)
+        demand: dict[str, float] = {
+            n: float(given.value(99, n)) for n in ("within", "calls", "confidence") if n in given.named
+        }
+        given.named = {n: v for n, v in given.named.items() if n not in demand}
+        if "within" in demand and "calls" in demand:
+            raise SqlError(f"{given.site.name.upper()} takes within => or calls =>, one of the two", given.place)
+        if kind == "avg":
+            low, high = given.value(99, "range") or (0.0, 10.0)
+            text = given.take(1, "text", "input")
+            if text is not None:
+                given.positional = [exp.Tuple(expressions=[given.need(0, "prompt"), exp.Literal.string(" "), text])]
+            answer, bounds = _score(given), (float(low), float(high))
+        else:
+            first = given.need(0, "prompt", "predicate")
+            answer, bounds = first if has_lookup(first) and not is_prompt(first) else _filter(given), (0.0, 1.0)
+        if not demand.keys() & {"within", "calls"}:
+            demand["within"] = WITHIN * (bounds[1] - bounds[0])
+        demand["counted"] = float(kind == "count")
+        return given.calls.figure(Figure(given.site.name.upper(), kind, bounds, demand, given.place), answer)
+
+    return spelling
+
+
+WITHIN = 0.05
+"""Half the width of an interval where the query doesn't say, as a share of what is possible."""
+
 _SPELLINGS: dict[str, Callable[[Given], exp.Expr]] = {
     "ai_filter": _filter,
     "ai_classify": _classify,
@@ -373,6 +405,9 @@ _SPELLINGS: dict[str, Callable[[Given], exp.Expr]] = {
     "ai_analyze_sentiment": _sentiment,
     "ai_agg": _agg,
     "ai_summarize_agg": _agg,
+    "ai_count_if": _figure("count"),
+    "ai_share": _figure("share"),
+    "ai_avg": _figure("avg"),
     "ai.if": _filter,
     "ai.classify": _classify,
     "ai.score": _score,

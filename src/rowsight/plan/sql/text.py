@@ -34,6 +34,9 @@ NAMES = (
     "ai_analyze_sentiment",
     "ai_agg",
     "ai_summarize_agg",
+    "ai_count_if",
+    "ai_share",
+    "ai_avg",
     "ai.if",
     "ai.classify",
     "ai.score",
@@ -43,7 +46,19 @@ NAMES = (
     "ai.generate_double",
 )
 _ROOTS = ("labels", "categories", "response", "result", "full_response", "status", "error", "value")
-_RESERVED = ("__site_", "__ai_", "__known_", "__source_", "__kept", "__row", "__lost_", "__population_", "__wanted")
+_RESERVED = (
+    "__site_",
+    "__ai_",
+    "__known_",
+    "__source_",
+    "__kept",
+    "__row",
+    "__lost_",
+    "__population_",
+    "__wanted",
+    "__total_",
+    "__estimate_",
+)
 _STARTS = (TokenType.SELECT, TokenType.WITH, TokenType.FROM, TokenType.VALUES, TokenType.L_PAREN)
 _OPENING = (TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE)
 _CLOSING = (TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE)
@@ -170,7 +185,7 @@ def _guaranteed(tokens: list[Token], text: str) -> tuple[dict[str, float] | None
 
 
 def _levels(tokens: list[Token], text: str, place: Place) -> dict[str, float]:
-    known = ("precision", "recall", "accuracy", "confidence")
+    known = ("precision", "recall", "accuracy", "confidence", "within", "calls")
     levels: dict[str, float] = {}
     for part in _split(tokens):
         here = Place.at(text, part[0].start) if part else place
