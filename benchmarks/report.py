@@ -69,7 +69,7 @@ def beside(kept: dict[str, Any]) -> str:
 
 
 def tokens(kept: dict[str, Any]) -> str:
-    """Tokens per row at the best settings, as the server counted them: a quarter of the bytes."""
+    """Tokens per row at the best settings, as the server counted them: a quarter of the bytes; sharing requests, too."""
     lines = [
         "### Tokens per row\n",
         "The server counts a quarter of the bytes as tokens; *cached* are prompt tokens of a prefix that it saw before, which",
@@ -107,7 +107,15 @@ def installs(kept: dict[str, Any]) -> str:
 def alone(bench: dict[str, Any]) -> str:
     """The tables of the suite: what Rowsight takes."""
     parts = ["## Rowsight alone\n"]
-    makers = {"plain": plain, "faults": faults, "certified": certified, "memory": memory, "start": start}
+    makers = {
+        "plain": plain,
+        "sharing": sharing,
+        "faults": faults,
+        "certified": certified,
+        "limit": limit,
+        "memory": memory,
+        "start": start,
+    }
     parts += [maker(bench[name]) for name, maker in makers.items() if name in bench]
     if twice := bench.get("duplicates"):
         parts.append(f"**Duplicates.** {twice['rows']:,} rows, half of them repeats: {twice['requests']:,} requests.\n")
@@ -123,7 +131,8 @@ def alone(bench: dict[str, Any]) -> str:
 def plain(found: dict[str, Any]) -> str:
     lines = [
         "### Every row asked\n",
-        "The bare loop sends a short body over aiohttp, reads the answer and keeps nothing. CPU of Rowsight includes starting.\n",
+        "The bare loop sends a short body over aiohttp, reads the answer and keeps nothing. CPU of Rowsight includes starting. Wall",
+        "time: the median of several runs, and in brackets the shortest and the longest.\n",
         "| case | rows | CPU s | x bare loop | peak MB | wall s | ideal wall s |",
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
@@ -131,9 +140,41 @@ def plain(found: dict[str, Any]) -> str:
         for name in ("ledger", "no ledger"):
             took, bare = found[latency][name], found[latency]["bare_cpu"]
             cells = [f"{took['rows']:,}", f"{took['cpu']:.2f}", f"{took['cpu'] / bare:.1f}", f"{took['peak_mb']:.0f}"]
-            cells += [f"{took['wall']:.1f}", f"{found[latency]['ideal']:.1f}"]
+            cells += [rivals.spread(took), f"{found[latency]['ideal']:.1f}"]
             lines.append(f"| {latency}, {name} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
+
+
+def sharing(found: dict[str, Any]) -> str:
+    lines = [
+        "### Several rows in one request\n",
+        "`--rows-per-call`; the faults are 5% of 429, 2% of 500 and 5% malformed answers: broken JSON, prose, a row left out, one",
+        "twice, one too many, one of another kind. *Wrong* answers are not the model's.\n",
+        "| server | rows per call | requests | prompt tokens/row | of which cached | completion tokens/row | CPU ms/row | failed | wrong |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name in (f"{server} {together}" for server in ("calm", "faults") for together in (1, 5, 10)):
+        took = found[name]
+        each = [took[f"{kind}_tokens"] / took["rows"] for kind in ("prompt", "cached", "completion")]
+        shown = [
+            f"{took['requests']:,}",
+            *(f"{count:.1f}" for count in each),
+            f"{took['cpu'] / took['rows'] * 1000:.2f}",
+        ]
+        cells = [*name.split(), *shown, f"{took['failed']:,}", f"{took['wrong']:,}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def limit(found: dict[str, Any]) -> str:
+    cases = sorted((took for took in found.values() if isinstance(took, dict)), key=lambda took: took["rows"])
+    said = "; ".join(
+        f"{t['rows']:,} rows {t['cpu'] / t['rows'] * 1e6:.1f} us a row, {t['peak_mb']:.0f} MB" for t in cases
+    )
+    return (
+        "**The limit for rows**: DuckDB reads the same messages in one thread, NumPy adds up a weight for each hashed byte trigram, "
+        f"half of the rows are written: {said} of CPU and peak memory (`benchmarks/rows_limit.py`). Nothing is trained or proved.\n"
+    )
 
 
 def faults(found: dict[str, Any]) -> str:

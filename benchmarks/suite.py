@@ -1,12 +1,13 @@
 """The benchmark suite: what Rowsight takes in CPU, memory, calls and time, each case in a process of its own.
 
-    python benchmarks/suite.py [--only plain,certified,...] [--rows 5000] [--certified-rows 5000 50000]
+    python benchmarks/suite.py [--only plain,certified,...] [--rows 5000] [--repeats 3] [--certified-rows 5000 50000 500000]
 
-Cases: ``plain`` asking at 0 and 200 ms beside a bare aiohttp loop to the same server; ``faults``; ``duplicates`` (half of the
-rows are repeats); ``resume`` after SIGKILL; ``certified`` filter and classify at 5,000 and 50,000 rows (500,000
-takes many minutes: ``--certified-rows 500000``); ``memory`` by rows; ``start`` (import and help); ``size`` (megabytes installed). CPU time and peak memory are what to
-compare; wall time depends on what else the machine does, so it stands beside the load average. Results are kept in
-``results/bench.json``, case by case; ``make bench`` then writes docs/benchmarks.md with ``report.py``.
+Cases: ``plain`` asking at 0 and 200 ms beside a bare aiohttp loop to the same server; ``sharing`` (1, 5 and 10 rows in a request,
+with and without faults); ``faults``; ``duplicates`` (half of the rows are repeats); ``resume`` after SIGKILL; ``certified``
+filter and classify by rows; ``limit`` (DuckDB and NumPy alone over the same tables); ``memory`` by rows; ``start`` (import and help);
+``size`` (megabytes installed). CPU time and peak memory are what to compare; wall time depends on what else the machine does,
+so ``plain`` runs several times and its spread is kept, beside the load average. Results are kept in ``results/bench.json``, case
+by case; ``make bench`` then writes docs/benchmarks.md with ``report.py``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ from chaos import Server
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results" / "bench.json"
 FAULTS = {"rate-429": 0.05, "rate-500": 0.02, "rate-malformed": 0.01}
+SHARED_FAULTS = {"rate-429": 0.05, "rate-500": 0.02, "rate-malformed": 0.05}
 IN_FLIGHT = 256
+COUNTED = ("requests", "repaid_prompts", "prompt_tokens", "completion_tokens", "cached_tokens")
 COMPLAINT = "Is {body} a complaint, that is, is the customer unhappy with something that we did or failed to do?"
 TOPIC = "What is {body} about?"
 MAKE = """
@@ -63,8 +66,8 @@ def served(table: Path, **flags: float) -> Iterator[Server]:
 class Bench:
     """A folder for tables and states, and the results so far."""
 
-    def __init__(self, folder: Path, rows: int, certified_rows: list[int]) -> None:
-        self.folder, self.rows, self.certified_rows = folder, rows, certified_rows
+    def __init__(self, folder: Path, rows: int, certified_rows: list[int], repeats: int) -> None:
+        self.folder, self.rows, self.certified_rows, self.repeats = folder, rows, certified_rows, repeats
         self.runs = 0
 
     def table(self, rows: int, column: str = "model_complaint", *, distinct: bool = True) -> Path:
@@ -95,7 +98,7 @@ class Bench:
         if done.returncode:
             raise RuntimeError(f"{' '.join(command[2:])} ended with {done.returncode}: {done.stderr[-500:]}")
         said, after = json.loads(done.stdout), server.alive()
-        counted = {name: after[name] - before[name] for name in ("requests", "repaid_prompts", "prompt_tokens")}
+        counted = {name: after[name] - before[name] for name in COUNTED}
         found = {**json.loads(report.read_text()), **counted}
         if said["certificates"]:
             found["certified"] = all(certificate["certified"] for certificate in said["certificates"])
@@ -107,11 +110,47 @@ def plain(bench: Bench) -> dict[str, Any]:
     found: dict[str, Any] = {}
     table = bench.table(bench.rows)
     for latency in (0, 200):
-        with served(table, latency=latency) as server:
-            ledger = bench.run(server, "filter", table, COMPLAINT)
-            light = bench.run(server, "filter", table, COMPLAINT, "--no-ledger")
+        rounds: dict[str, list[dict[str, Any]]] = {"ledger": [], "no ledger": []}
+        bares: list[float] = []
+        for _ in range(bench.repeats):
+            with served(table, latency=latency) as server:
+                rounds["ledger"].append(bench.run(server, "filter", table, COMPLAINT))
+                rounds["no ledger"].append(bench.run(server, "filter", table, COMPLAINT, "--no-ledger"))
+            bares.append(bare(bench, table))
         ideal = bench.rows * latency / 1000 / IN_FLIGHT
-        found[f"{latency} ms"] = {"ledger": ledger, "no ledger": light, "bare_cpu": bare(bench, table), "ideal": ideal}
+        taken = {name: middle(runs) for name, runs in rounds.items()}
+        found[f"{latency} ms"] = {**taken, "bare_cpu": statistics.median(bares), "ideal": ideal}
+    return found
+
+
+def middle(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The run with the median CPU, and the wall and CPU seconds of all, in order."""
+    ordered = sorted(runs, key=lambda run: float(run["cpu"]))
+    return {**ordered[len(ordered) // 2], **{f"{n}s": sorted(r[n] for r in runs) for n in ("wall", "cpu")}}
+
+
+def sharing(bench: Bench) -> dict[str, Any]:
+    """1, 5 and 10 rows in a request: requests, tokens, CPU, and answers that aren't the model's; the same under faults."""
+    table, out = bench.table(bench.rows), bench.folder / "shared.jsonl"
+    found: dict[str, Any] = {}
+    for name, flags in (("calm", {}), ("faults", SHARED_FAULTS)):
+        for together in (1, 5, 10):
+            with served(table, **flags) as server:
+                words = ("--rows-per-call", together, "--keep-all", "--out", out)
+                took = bench.run(server, "filter", table, COMPLAINT, *words)
+            told = [row for row in lines(out) if row["answer_status"] == "asked"]
+            found[f"{name} {together}"] = took | {"wrong": sum(row["answer"] != row["late"] for row in told)}
+    return found
+
+
+def limit(bench: Bench) -> dict[str, Any]:
+    """Reading, scoring and writing tables of certified runs with DuckDB and NumPy alone."""
+    found = {}
+    for rows in bench.certified_rows:
+        table = bench.table(rows, distinct=False)
+        command = [sys.executable, HERE / "rows_limit.py", table, bench.folder / "kept.jsonl"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        found[str(rows)] = json.loads(done.stdout)
     return found
 
 
@@ -235,8 +274,8 @@ def size(_bench: Bench) -> dict[str, Any]:
 
 
 CASES: tuple[Callable[[Bench], dict[str, Any]], ...] = (
-    *(size, start, plain, faults, duplicates, resume),
-    *(memory, certified),
+    *(size, start, plain, sharing, faults, duplicates, resume),
+    *(memory, limit, certified),
 )
 
 
@@ -258,13 +297,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help=", ".join(case.__name__ for case in CASES))
     parser.add_argument("--rows", type=int, default=5000, help="of the cases that ask every row")
-    parser.add_argument("--certified-rows", type=int, nargs="+", default=[5_000, 50_000], help="tables to certify")
+    parser.add_argument(
+        "--certified-rows", type=int, nargs="+", default=[5_000, 50_000, 500_000], help="tables to certify"
+    )
+    parser.add_argument("--repeats", type=int, default=3, help="runs of each plain case")
     options = parser.parse_args()
     for case in CASES:
         if options.only and case.__name__ not in options.only.split(","):
             continue
         with tempfile.TemporaryDirectory(prefix="rowsight-bench-") as folder:
-            found = case(Bench(Path(folder), options.rows, options.certified_rows))
+            found = case(Bench(Path(folder), options.rows, options.certified_rows, options.repeats))
         keep(case.__name__, found)
         print(case.__name__, json.dumps(found, default=str)[:600], flush=True)
 

@@ -21,7 +21,10 @@ Answers = dict[int, bool]
 
 @dataclass(frozen=True)
 class Job:
-    """``rows`` have ``id`` and ``body``; ``question`` holds ``{body}``; ``best`` asks for the best settings, not the defaults."""
+    """``rows`` have ``id`` and ``body``; ``question`` holds ``{body}``; ``best`` asks for the best settings, not the defaults.
+
+    ``keep``: answers are to outlive the process.
+    """
 
     rows: list[dict[str, Any]]
     question: str
@@ -29,6 +32,7 @@ class Job:
     best: bool
     in_flight: int
     scratch: str
+    keep: bool = False
 
     @property
     def bare_question(self) -> str:

@@ -12,7 +12,9 @@ from job import Answers, Job, main
 def load(job: Job) -> Callable[[], Answers]:
     os.environ["CURATOR_CACHE_DIR"] = job.scratch
     if job.best:
-        os.environ.update(CURATOR_DISABLE_CACHE="1", CURATOR_DISABLE_RICH_DISPLAY="1")
+        os.environ.update(CURATOR_DISABLE_RICH_DISPLAY="1")
+    if job.best and not job.keep:
+        os.environ.update(CURATOR_DISABLE_CACHE="1")
     from bespokelabs import curator
     from pydantic import BaseModel
 

@@ -34,6 +34,7 @@ _EXAMPLE = re.compile(r'\{\s*"(\w+)"\s*:\s*(true|false|\[|number|")')
 _EXAMPLE_TYPE = {"true": "boolean", "false": "boolean", "[": "array", "number": "number", '"': "string"}
 _FIELD = re.compile(r"^- (\w+)(?: \((\w+)\b)?", re.MULTILINE)
 _TRUE_FALSE = re.compile(r"\b(true|false)\b", re.IGNORECASE)
+_ONE_ZERO = re.compile(r"\b1\b.{0,12}\byes\b.{0,12}\b0\b.{0,12}\bno\b", re.IGNORECASE)
 _YES_NO = re.compile(r"\b(yes|no)\b", re.IGNORECASE)
 _MOST_BRACES = 20
 _MOST_TRIES = 20
@@ -58,6 +59,8 @@ class Form:
             return cls(schema)
         if as_json or re.search(r"\bjson\b", prompt, re.IGNORECASE):
             return cls(_example_in(prompt))
+        if _ONE_ZERO.search(prompt):
+            return cls(None, ("1", "0"))
         asks_true = _TRUE_FALSE.search(prompt) and not _YES_NO.search(prompt)
         return cls(None, ("True", "False") if asks_true else ("Yes", "No"))
 
