@@ -13,12 +13,11 @@ from job import Answers, Job, main
 
 
 def load(job: Job) -> Callable[[], Answers]:
+    import duckdb
     from tdb.data.relational import Database
     from tdb.execution.constraints import Constraints
     from tdb.execution.engine import ExecutionEngine
     from tdb.queries.query import Query
-
-    import duckdb
 
     home = Path(job.scratch)
     with duckdb.connect(str(home / "rows.duckdb")) as made:

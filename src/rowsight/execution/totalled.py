@@ -47,7 +47,7 @@ class Totalled(OverRows):
         keys, codes = self._groups()
         weights = self._weights(codes, len(keys))
         exact = np.where(known & ~np.isnan(holds), holds, 0.0)
-        value = np.stack([np.bincount(codes, w * exact, len(keys)) for w in weights])
+        value = np.stack([np.bincount(codes, w * exact, len(keys)) for w in weights]).astype(np.float64)
         found = np.stack([value, value, value])
         if len(self.numbers):
             drawn = await self._drawn(parts, weights[:, self.numbers], codes[self.numbers])
@@ -56,7 +56,7 @@ class Totalled(OverRows):
                 found[end][:, here] += part
             self.reached, self.rows = drawn.reached, len(self.numbers)
             self.asked_rows = int((drawn.answers != -np.inf).sum())
-        rows = np.bincount(codes, np.where(known & np.isnan(holds), 0.0, 1.0), len(keys))
+        rows = np.bincount(codes, np.where(known & np.isnan(holds), 0.0, 1.0), len(keys)).astype(np.float64)
         self.figures = {key: self._said(found[:, :, i], rows[i], i) for i, key in enumerate(keys)}
         self._let_sql_know()
 
