@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,17 +47,26 @@ class Relations(Protocol):
     def spool(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Spool:
         """Write rows to disk, so that they can be fetched by position."""
 
+    def open_spool(self, schema: pa.Schema) -> Spool:
+        """Return an empty spool: append batches, then finish it."""
+
     def close(self) -> None:
         """Release the connection and its files."""
 
 
 class Spool(Protocol):
-    """Rows on disk, addressed by position 0..count-1."""
+    """Rows on disk: written a batch at a time, then addressed by position 0..count-1."""
 
     count: int
     schema: pa.Schema
 
-    def take(self, rows: NDArray[np.int64], columns: tuple[str, ...]) -> pa.Table:
+    def append(self, batch: pa.RecordBatch) -> None:
+        """Append rows; nothing can be read before ``finish``."""
+
+    def finish(self) -> None:
+        """End writing; from now on the spool is read."""
+
+    def take(self, rows: NDArray[np.integer[Any]], columns: tuple[str, ...]) -> pa.Table:
         """Return ``columns`` of the given rows, in the given order."""
 
     def batches(self, columns: tuple[str, ...] | None = None) -> Iterator[pa.RecordBatch]:

@@ -14,7 +14,7 @@ from rowsight.core.errors import InputError, SourceError
 from rowsight.engines.base import text_name
 from rowsight.engines.reading import literal, reading
 from rowsight.engines.sources import Files, ReadOnce, Source
-from rowsight.engines.spool import IpcSpool, write_ipc
+from rowsight.engines.spool import IpcSpool
 from rowsight.plan.nodes import Ask, Limit, Node, Project, Scan, Where
 
 if TYPE_CHECKING:
@@ -133,8 +133,16 @@ class DuckDBRelations:
 
     def spool(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Spool:
         """Write rows to disk, so that they can be fetched by position."""
+        spool = self.open_spool(schema)
+        for batch in batches:
+            spool.append(batch)
+        spool.finish()
+        return spool
+
+    def open_spool(self, schema: pa.Schema) -> Spool:
+        """Return an empty spool: append batches, then finish it."""
         self._spools += 1
-        return IpcSpool.write(Path(self._directory.name) / f"spool-{self._spools}.arrow", batches, schema)
+        return IpcSpool(Path(self._directory.name) / f"spool-{self._spools}.arrow", schema)
 
     def close(self) -> None:
         """Release the connection and its files."""
@@ -205,7 +213,7 @@ def _spooled(source: ReadOnce) -> pa.Table:
         handle = tempfile.NamedTemporaryFile(prefix="rowsight-", suffix=".arrow", delete=False)  # noqa: SIM115 - lives on
         handle.close()
         source.spooled = Path(handle.name)
-        write_ipc(source.spooled, source.reader, source.schema)
+        IpcSpool.write(source.spooled, source.reader, source.schema)
         source.reader = None
     return pa.ipc.open_file(pa.memory_map(str(source.spooled))).read_all()
 

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.sparse import csr_matrix, hstack
 
 from rowsight.core.events import CascadeNote, Warned
 from rowsight.core.identity import digest
+from rowsight.engines.arrow import as_text
+from rowsight.engines.base import text_name
 from rowsight.execution.asking import NULL, Arguments, Told, answered, arguments_of, ask_each, record
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.dear import dear
@@ -40,24 +43,28 @@ if TYPE_CHECKING:
 
 _SLICE = 4096
 """Rows asked for at once: enough to keep every call slot busy, few enough to hold."""
+_READ = 16 * _SLICE
+"""Rows read from disk at once: rows to ask stand scattered, and each read goes through all of the table."""
+_CHUNK = 16_384
+"""Rows scored at once."""
 FITTED_ON = 20_000
 """Texts from which the words' weights are learnt."""
 POSITION = "__position"
 """The column of a spool that holds the rows' positions in the input."""
+_SKIPPED = Told(None, "skipped")
 
 
 async def certified(ask: nodes.Ask, source: AsyncIterator[Piece], work: Work) -> AsyncGenerator[Piece, None]:
     """Yield the rows of ``source`` in order, answered under the guarantee of ``ask``."""
-    batches = [batch async for batch in positioned(source)]
-    if not batches:
-        return
-    async with aclosing(certified_rows(ask, work.relations.spool(batches, batches[0].schema), work)) as rows:
-        async for piece in rows:
-            yield piece
+    spool = await spooled(source, work)
+    if spool is not None:
+        async with aclosing(certified_rows(ask, spool, work)) as rows:
+            async for piece in rows:
+                yield piece
 
 
 async def certified_rows(ask: nodes.Ask, spool: Spool, work: Work) -> AsyncGenerator[Piece, None]:
-    """Yield the rows of a spool with positions (``positioned``) in order, answered under the guarantee of ``ask``."""
+    """Yield the rows of a spool with positions (``spooled``) in order, answered under the guarantee of ``ask``."""
     population = Population.of(spool, ask)
     driver = Driver(ask, work, population)
     decision = await driver.decide()
@@ -66,10 +73,16 @@ async def certified_rows(ask: nodes.Ask, spool: Spool, work: Work) -> AsyncGener
         yield piece
 
 
-async def positioned(source: AsyncIterator[Piece]) -> AsyncGenerator[pa.RecordBatch, None]:
-    """Yield batches with the rows' positions in the column ``POSITION``."""
+async def spooled(source: AsyncIterator[Piece], work: Work) -> Spool | None:
+    """Write rows to disk as they come, their positions in the column ``POSITION``; ``None`` where there are none."""
+    spool: Spool | None = None
     async for piece in source:
-        yield piece.rows.append_column(POSITION, piece.positions)
+        batch = piece.rows.append_column(POSITION, piece.positions)
+        spool = spool or work.relations.open_spool(batch.schema)
+        spool.append(batch)
+    if spool is not None:
+        spool.finish()
+    return spool
 
 
 class TableDigest:
@@ -78,13 +91,13 @@ class TableDigest:
     def __init__(self) -> None:
         self._texts, self._lengths = hashlib.sha256(), hashlib.sha256()
 
-    def update(self, arguments: list[Arguments]) -> None:
-        """Read further rows."""
-        for argument in arguments:
-            parts = [(t or "").encode("utf-8", "surrogatepass") for t in argument]
-            sizes = [-1 if t is None else len(p) for t, p in zip(argument, parts, strict=True)]
-            self._texts.update(b"".join(parts))
-            self._lengths.update(np.array(sizes, np.int64).tobytes())
+    def update(self, columns: list[pa.Array]) -> None:
+        """Read further rows: one array of strings a column."""
+        texts = pc.binary_join_element_wise(*columns, "", null_handling="replace", null_replacement="")
+        if len(texts):
+            bounds = np.frombuffer(texts.buffers()[1], np.int32)[[texts.offset, texts.offset + len(texts)]]
+            self._texts.update(memoryview(texts.buffers()[2])[slice(*bounds.tolist())])
+        self._lengths.update(_sizes(columns).tobytes())
 
     def digest(self) -> bytes:
         """Return the digest of what was read."""
@@ -100,7 +113,7 @@ class Population:
 
     spool: Spool
     columns: tuple[str, ...]
-    places: NDArray[np.int64]
+    places: NDArray[np.integer[Any]]
     groups: NDArray[np.int64] | None
     table_digest: bytes
     group_names: list[str] = field(default_factory=list)
@@ -111,18 +124,22 @@ class Population:
         columns = ask.question.template.columns
         by = ask.guarantee.by if ask.guarantee else None
         read = TableDigest()
-        askable: list[NDArray[np.bool_]] = []
+        kind = np.int32 if spool.count <= np.iinfo(np.int32).max else np.int64
+        places: list[NDArray[np.integer[Any]]] = [np.empty(0, kind)]
+        groups: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
         codes: dict[str, int] = {}
-        groups: list[int] = []
-        for batch in spool.batches():
-            arguments = arguments_of(batch, columns)
-            askable.append(np.fromiter((None not in a and any(a) for a in arguments), bool, len(arguments)))
-            read.update(arguments)
+        start = 0
+        for batch in spool.batches(_columns_read(spool, columns, by)):
+            texts = text_arrays(batch, columns)
+            askable = np.flatnonzero(_askable(texts))
+            places.append((askable + start).astype(kind))
+            start += batch.num_rows
+            read.update(texts)
             if by is not None:
-                groups += [codes.setdefault(str(v), len(codes)) for v in batch.column(by).to_pylist()]
-        places = np.flatnonzero(np.concatenate(askable)) if askable else np.empty(0, np.int64)
-        grouped = np.array(groups, np.int64)[places] if by is not None else None
-        return cls(spool, columns, places, grouped, read.digest(), list(codes))
+                every = [codes.setdefault(str(v), len(codes)) for v in batch.column(by).to_pylist()]
+                groups.append(np.array(every, np.int64)[askable])
+        grouped = np.concatenate(groups) if by is not None else None
+        return cls(spool, columns, np.concatenate(places), grouped, read.digest(), list(codes))
 
     @property
     def count(self) -> int:
@@ -131,9 +148,17 @@ class Population:
 
     def arguments(self, rows: NDArray[np.int64]) -> list[Arguments]:
         """Return the argument tuples of rows of the population."""
-        names = tuple(self.spool.schema.names)
-        table = self.spool.take(self.places[rows], names).combine_chunks()
+        table = self.spool.take(self.places[rows], _columns_read(self.spool, self.columns)).combine_chunks()
         return [a for batch in table.to_batches() for a in arguments_of(batch, self.columns)]
+
+    def batches(self, extra: str | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the columns that the question reads, and ``extra``, of the population's rows in order."""
+        start = done = 0
+        for batch in self.spool.batches(_columns_read(self.spool, self.columns, extra)):
+            stop = done + int(np.searchsorted(self.places[done : done + batch.num_rows], start + batch.num_rows))
+            inside = self.places[done:stop] - start
+            start, done = start + batch.num_rows, stop
+            yield batch if len(inside) == batch.num_rows else batch.take(pa.array(inside))
 
 
 class TableRows:
@@ -157,27 +182,68 @@ class TableRows:
 
     def features(self, rows: NDArray[np.int64]) -> Matrix:
         """Features of the given rows, in the given order."""
-        texts = _joined(self._population.arguments(rows))
-        words = self._words.transform(texts)
-        if self._given is None:
-            return words
-        vectors = self._column(self._given, rows) if isinstance(self._given, str) else self._given(texts)
-        return csr_matrix(hstack([words, csr_matrix(dense_rows(vectors, len(rows)))], format="csr"))
+        population, name = self._population, self._named
+        read = _columns_read(population.spool, population.columns, name)
+        return self._of(population.spool.take(population.places[rows], read).combine_chunks().to_batches())
 
     def chunks(self) -> Iterator[tuple[int, Matrix]]:
         """Features of all rows in order, in pieces that fit in memory."""
-        for start in range(0, self.count, 16_384):
-            rows = np.arange(start, min(start + 16_384, self.count))
-            yield start, self.features(rows)
+        start, held = 0, 0
+        waiting: list[pa.RecordBatch] = []
+        for batch in self._population.batches(self._named):
+            waiting.append(batch)
+            held += batch.num_rows
+            if held >= _CHUNK:
+                yield start, self._of(waiting)
+                start, held, waiting = start + held, 0, []
+        if held:
+            yield start, self._of(waiting)
 
-    def _column(self, name: str, rows: NDArray[np.int64]) -> list[list[float]]:
-        table = self._population.spool.take(self._population.places[rows], (name,))
-        vectors: list[list[float]] = table.column(name).to_pylist()
-        return vectors
+    @property
+    def _named(self) -> str | None:
+        """The column of vectors, where there is one."""
+        return self._given if isinstance(self._given, str) else None
+
+    def _of(self, batches: list[pa.RecordBatch]) -> Matrix:
+        texts = _joined([a for batch in batches for a in arguments_of(batch, self._population.columns)])
+        words = self._words.transform(texts)
+        if self._given is None:
+            return words
+        if isinstance(self._given, str):
+            vectors = [v for batch in batches for v in batch.column(self._given).to_pylist()]
+        else:
+            vectors = self._given(texts)
+        return csr_matrix(hstack([words, csr_matrix(dense_rows(vectors, len(texts)))], format="csr"))
 
 
 def _joined(arguments: list[Arguments]) -> list[str]:
+    if arguments and len(arguments[0]) == 1:
+        return [a[0] or "" for a in arguments]
     return [SEPARATOR.join(t or "" for t in a) for a in arguments]
+
+
+def text_arrays(rows: pa.RecordBatch, columns: tuple[str, ...]) -> list[pa.Array]:
+    """Return the texts of ``columns`` as arrays of strings: what questions about these rows are made of."""
+    names = [text_name(c) if text_name(c) in rows.schema.names else c for c in columns]
+    found = [rows.column(name) for name in names]
+    return [t if pa.types.is_string(t.type) else pa.array(map(as_text, t.to_pylist()), pa.string()) for t in found]
+
+
+def _sizes(texts: list[pa.Array]) -> NDArray[np.int64]:
+    """Bytes of each row's texts, one column each; -1 stands for NULL."""
+    lengths = [pc.fill_null(pc.binary_length(t), -1).to_numpy(zero_copy_only=False) for t in texts]
+    return np.column_stack(lengths).astype(np.int64)
+
+
+def _askable(texts: list[pa.Array]) -> NDArray[np.bool_]:
+    sizes = _sizes(texts)
+    return np.asarray((sizes >= 0).all(axis=1) & (sizes > 0).any(axis=1))
+
+
+def _columns_read(spool: Spool, columns: tuple[str, ...], extra: str | None = None) -> tuple[str, ...]:
+    """Name the columns of a spool that a question reads, and ``extra``."""
+    names = [text_name(c) if text_name(c) in spool.schema.names else c for c in columns]
+    return tuple(dict.fromkeys(names if extra is None else [*names, extra]))
 
 
 class Driver:
@@ -200,6 +266,7 @@ class Driver:
         answer = ask.question.answer
         self.number = isinstance(answer, Number)
         self.codes = codes_of(answer)
+        self._proxied: dict[int, Told] = {}
 
     async def decide(self) -> Decision:
         """Run the cascade to its end."""
@@ -245,12 +312,17 @@ class Driver:
             self.work.report.notes.append(words)
             self.work.listener(Warned(words))
 
-    async def _asked(self, rows: NDArray[np.int64], *, alone: bool = False) -> NDArray[Any]:
-        pieces = [await self._slice(rows[i : i + _SLICE], alone=alone) for i in range(0, len(rows), _SLICE)]
-        return np.concatenate(pieces) if pieces else np.empty(0, np.float64 if self.number else np.int64)
+    async def _asked(self, rows: NDArray[np.integer[Any]], *, alone: bool = False) -> NDArray[Any]:
+        replies = np.empty(len(rows), np.float64 if self.number else np.int64)
+        for start in range(0, len(rows), _READ):
+            arguments = self.population.arguments(rows[start : start + _READ])
+            for first in range(0, len(arguments), _SLICE):
+                piece = slice(start + first, start + min(first + _SLICE, len(arguments)))
+                replies[piece] = await self._slice(rows[piece], arguments[first : first + _SLICE], alone=alone)
+        return replies
 
-    async def _slice(self, rows: NDArray[np.int64], *, alone: bool) -> NDArray[Any]:
-        told = await ask_each(self.inquiry, self.population.arguments(rows), alone=alone)
+    async def _slice(self, rows: NDArray[np.integer[Any]], arguments: list[Arguments], *, alone: bool) -> NDArray[Any]:
+        told = await ask_each(self.inquiry, arguments, alone=alone)
         for row, one in zip(rows.tolist(), told, strict=True):
             self.from_ledger[row] |= one.from_ledger
             if self.shares and one.key is not None:
@@ -365,12 +437,13 @@ class Driver:
         report = self.work.asks[id(self.ask)]
         report.report.certificate = certificate
         report.report.cascade = decision.summary
-        askable = np.full(self.population.spool.count, -1, dtype=np.int64)
-        askable[self.population.places] = np.arange(self.population.count)
-        start = 0
+        places = self.population.places
+        start = done = 0
         for batch in self.population.spool.batches():
-            numbers = askable[start : start + batch.num_rows]
-            start += batch.num_rows
+            stop = done + int(np.searchsorted(places[done : done + batch.num_rows], start + batch.num_rows))
+            numbers = np.full(batch.num_rows, -1, dtype=np.int64)
+            numbers[places[done:stop] - start] = np.arange(done, stop)
+            start, done = start + batch.num_rows, stop
             piece = Piece(batch.column(POSITION), batch.drop_columns([POSITION]))
             rows = self._rows_told(piece.rows, numbers, decision)
             record(report.report, rows)
@@ -379,19 +452,34 @@ class Driver:
             yield answered(self.ask, piece, [t.value for t in rows], [t.status for t in rows], report.report)
 
     def _rows_told(self, rows: pa.RecordBatch, numbers: NDArray[np.int64], decision: Decision) -> list[Told]:
-        arguments = arguments_of(rows, self.population.columns)
-        return [
-            NULL if number < 0 else self._told(number, arguments[place], decision)
-            for place, number in enumerate(numbers.tolist())
-        ]
+        """Say what each row was told; ``numbers`` are the rows' in the population, -1 for those not in it."""
+        told = [NULL] * len(numbers)
+        inside = np.flatnonzero(numbers >= 0)
+        asked = decision.asked[numbers[inside]]
+        others = inside[~asked]
+        for place, code in zip(others.tolist(), decision.answers[numbers[others]].tolist(), strict=True):
+            told[place] = self._not_asked(code)
+        if asked.any():
+            arguments = arguments_of(rows, self.population.columns)
+            for place in inside[asked].tolist():
+                told[place] = self._told(int(numbers[place]), arguments[place], decision)
+        return told
+
+    def _not_asked(self, code: float) -> Told:
+        """Return the proxy's answer; a row that has none was left out when the budget ran out."""
+        if code < 0 if not self.number else code == -np.inf:
+            return _SKIPPED
+        if self.number:
+            return Told(code, "proxied")
+        if code not in self._proxied:
+            self._proxied[int(code)] = Told(self.codes.value(int(code)), "proxied")
+        return self._proxied[int(code)]
 
     def _told(self, number: int, arguments: Arguments, decision: Decision) -> Told:
         if number in self.failed:
             return self.failed[number]
         code = decision.answers[number]
         value = float(code) if self.number else self.codes.value(int(code))
-        if not decision.asked[number]:
-            return Told(value, "proxied")
         request = self.inquiry.request(arguments)
         key = self.keys.get(number, None if request is None else request.key)
         return Told(value, "asked", key, from_ledger=bool(self.from_ledger[number]))

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from rowsight.execution.cascade.estimating import Estimated, Interval, estimating
 from rowsight.execution.cascade.protocol import SKIPPED, Ask, Decision
-from rowsight.execution.certified import Driver, Population, TableRows, positioned, unpacked
+from rowsight.execution.certified import Driver, Population, TableRows, spooled, unpacked
 from rowsight.execution.ordered import Piece
 from rowsight.guarantees.certificate import seal
 from rowsight.plan.schema import Number
@@ -32,11 +32,10 @@ NOT_COVERED = (
 
 async def figures(figure: Figure, source: AsyncIterator[Piece], work: Work) -> AsyncGenerator[Piece, None]:
     """Yield one row for the table, or one for each of its groups, with the figure and its interval."""
-    batches = [batch async for batch in positioned(source)]
-    if not batches:
+    spool = await spooled(source, work)
+    if spool is None:
         yield _piece(figure.goal, [] if figure.goal.by is not None else [figure_of(NOTHING, figure.goal)])
         return
-    spool = work.relations.spool(batches, batches[0].schema)
     estimator = Estimator(figure, work, Population.of(spool, figure))
     decision = await estimator.decide()
     certificate = await estimator.certificate(decision)

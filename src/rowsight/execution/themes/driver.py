@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rowsight.execution.asking import NULL, Told, answered, ask_each, record
-from rowsight.execution.certified import POSITION, Population, certified_rows, positioned
+from rowsight.execution.certified import POSITION, Population, certified_rows, spooled
 from rowsight.execution.ordered import Piece
 from rowsight.execution.themes.assigned import Asked, Guesser, Set, named
 from rowsight.execution.themes.found import Example, Theme, Themes
@@ -49,11 +49,10 @@ UNASSIGNED = "(none of these)"
 
 async def themed(node: nodes.Themes, source: AsyncIterator[Piece], work: Work) -> AsyncGenerator[Piece, None]:
     """Yield the rows of ``source`` in order with their themes; the themes themselves go to the question's report."""
-    batches = [batch async for batch in positioned(source)]
-    if not batches:
+    spool = await spooled(source, work)
+    if spool is None:
         work.asks[id(node)].report.themes = _no_themes(node, work, 0)
         return
-    spool = work.relations.spool(batches, batches[0].schema)
     finder = _Finder(node, work, spool)
     await finder.find()
     if node.guarantee is not None and node.guarantee.metrics and finder.drafts:

@@ -43,8 +43,7 @@ def _speaks_of(certificate: Path, table: str) -> int:
 
 
 def _digest(table: str, columns: tuple[str, ...]) -> str:
-    from rowsight.execution.asking import arguments_of  # noqa: PLC0415 - commands load what they use
-    from rowsight.execution.certified import TableDigest  # noqa: PLC0415
+    from rowsight.execution.certified import TableDigest, text_arrays  # noqa: PLC0415 - commands load what they use
     from rowsight.session import Session  # noqa: PLC0415
 
     session, read = Session(), TableDigest()
@@ -55,7 +54,7 @@ def _digest(table: str, columns: tuple[str, ...]) -> str:
     relations = session.engine.open(session.sources(scan))
     try:
         for batch in relations.stream(scan, columns, 8192):
-            read.update(arguments_of(batch, columns))
+            read.update(text_arrays(batch, columns))
     finally:
         relations.close()
     return read.digest().hex()
