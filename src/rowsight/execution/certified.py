@@ -146,7 +146,7 @@ class Population:
         """Rows in the population."""
         return len(self.places)
 
-    def arguments(self, rows: NDArray[np.int64]) -> list[Arguments]:
+    def arguments(self, rows: NDArray[np.integer[Any]]) -> list[Arguments]:
         """Return the argument tuples of rows of the population."""
         table = self.spool.take(self.places[rows], _columns_read(self.spool, self.columns)).combine_chunks()
         return [a for batch in table.to_batches() for a in arguments_of(batch, self.columns)]

@@ -120,7 +120,7 @@ class Cascaded(ABC):
         """The calls that decide a row."""
 
     @abstractmethod
-    async def codes(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+    async def codes(self, rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Ask about rows; return their answers as the cascade codes them."""
 
     async def decision(self, texts: list[str], table: str) -> tuple[Decision, Certificate | None]:
@@ -328,7 +328,7 @@ class OneCall(Cascaded):
             told.setdefault(self.tuples[place], Told(value, "proxied"))
         return certificate
 
-    async def codes(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+    async def codes(self, rows: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Ask about rows; return the codes of their labels, or their numbers."""
         wanted = [self.tuples[row] for row in rows.tolist()]
         await self.run.tell(self._number, list(dict.fromkeys(wanted)), "under its guarantee")

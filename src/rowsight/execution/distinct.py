@@ -63,17 +63,15 @@ class DistinctRows:
     ) -> DistinctRows:
         """Read all rows once and keep them in ``directory``."""
         found = cls(columns, by, seed)
-        path = directory / "distinct.arrow"
-        writer: Any = None
-        with pa.OSFile(str(path), "wb") as sink:
-            async for piece in pieces:
-                writer = writer or pa.ipc.new_file(sink, piece.rows.schema)
-                if piece.rows.num_rows:
-                    writer.write_batch(piece.rows)
-                    found._add(piece)
-            if writer is not None:
-                writer.close()
-        found._settle(None if writer is None else IpcSpool(path))
+        spool: IpcSpool | None = None
+        async for piece in pieces:
+            spool = spool or IpcSpool(directory / "distinct.arrow", piece.rows.schema)
+            if piece.rows.num_rows:
+                spool.append(piece.rows)
+                found._add(piece)
+        if spool is not None:
+            spool.finish()
+        found._settle(spool)
         return found
 
     def _add(self, piece: Piece) -> None:

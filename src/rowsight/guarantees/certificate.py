@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 FORMAT = "rowsight-certificate/1"
+_DIGESTED = 1_000_000
+"""Values that are widened at once when an array is digested."""
 NOT_COVERED = (
     "Agreement with the model's recorded answers is certified, not truth about the world.",
     "Other rows, other questions and other models are not covered.",
@@ -38,17 +40,25 @@ def canonical(value: Any) -> bytes:
 
 def pack(codes: NDArray[np.integer[Any]]) -> dict[str, Any]:
     """Pack one small code a row (0..65535): zlib, base64; with the digest of the unpacked little-endian bytes."""
-    width = 1 if int(codes.max(initial=0)) <= np.iinfo(np.uint8).max else 2
-    raw = codes.astype(f"<u{width}").tobytes()
+    width, raw = _bytes_of(codes)
     return {"width": width, "data": b64encode(compress(raw, 1)).decode(), "sha256": sha256(raw).hexdigest()}
 
 
-def pool_key(strata: NDArray[np.int64], pool: Mapping[str, Any], tests: Sequence[Mapping[str, Any]]) -> str:
+def _bytes_of(codes: NDArray[np.integer[Any]]) -> tuple[int, bytes]:
+    """Return the bytes a code takes, and all codes as little-endian bytes."""
+    width = 1 if int(codes.max(initial=0)) <= np.iinfo(np.uint8).max else 2
+    return width, codes.astype(f"<u{width}").tobytes()
+
+
+def pool_key(strata: NDArray[np.integer[Any]], pool: Mapping[str, Any], tests: Sequence[Mapping[str, Any]]) -> str:
     """Digest all that a pool's draw must not be chosen after: its rows and their strata, its tests, the proxy's answers.
 
     ``strata``: one code a row of the table; ``pool``: with ``codes`` and ``proxies_sha256``; ``tests``: those on the pool.
     """
-    rows = pack(np.where(np.isin(strata, pool["codes"]), strata, 0))["sha256"]
+    kept = np.zeros(int(strata.max(initial=0)) + 1, dtype=np.uint16)
+    codes = [code for code in pool["codes"] if code < len(kept)]
+    kept[codes] = codes
+    rows = sha256(_bytes_of(kept[strata])[1]).hexdigest()
     plans = [{name: test[name] for name in ("codes", "size", "level", "prior")} for test in tests]
     return sha256(canonical({"rows": rows, "tests": plans, "proxies": pool["proxies_sha256"]})).hexdigest()
 
@@ -56,7 +66,10 @@ def pool_key(strata: NDArray[np.int64], pool: Mapping[str, Any], tests: Sequence
 def array_digest(values: NDArray[Any]) -> str:
     """Digest an array's values (integers as 64 bits, floats as doubles, little endian)."""
     kind = "<i8" if np.issubdtype(values.dtype, np.integer) else "<f8"
-    return sha256(values.astype(kind).tobytes()).hexdigest()
+    digest = sha256()
+    for start in range(0, len(values), _DIGESTED):
+        digest.update(values[start : start + _DIGESTED].astype(kind).tobytes())
+    return digest.hexdigest()
 
 
 def plain(values: NDArray[Any]) -> list[int | float | None]:

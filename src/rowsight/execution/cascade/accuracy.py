@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from rowsight.core.errors import InputError
 from rowsight.execution.cascade.learner import Learner
 from rowsight.execution.cascade.prefix import NESTED, WEIGHTS, PrefixTrial
 from rowsight.execution.cascade.protocol import SKIPPED, Ask, Decision, Freeze, Note
+from rowsight.execution.cascade.ranks import group_codes, lowest, row_numbers
 from rowsight.guarantees.certificate import array_digest, pack, plain, pool_key, seal, sentences
 from rowsight.guarantees.certify import allowed_errors, attempt_share, labels_needed
 from rowsight.guarantees.draw import draw_key
@@ -108,12 +110,11 @@ class _Run:
         self.count = rows.count
         self.random = np.random.default_rng(seed)
         self.answers: NDArray[Any] = np.full(
-            self.count, SKIPPED if classes else -np.inf, np.int64 if classes else float
+            self.count, SKIPPED if classes else -np.inf, np.int32 if classes else float
         )
         self.asked = np.zeros(self.count, dtype=bool)
-        self.group = np.zeros(self.count, dtype=np.int64) if groups is None else np.asarray(groups, dtype=np.int64)
-        sizes = np.bincount(self.group, minlength=1)
-        self.sizes = [int(size) for size in sizes]
+        self.group = group_codes(groups, self.count)
+        self.sizes = [self.count] if groups is None else np.bincount(self.group, minlength=1).tolist()
         self.budgets = [allowed_errors(guarantee.accuracy, size) for size in self.sizes]
         failure = float(1 - Fraction(repr(float(guarantee.confidence))))
         self.share = attempt_share(failure, attempt)
@@ -141,7 +142,7 @@ class _Run:
 
     # --- asking -------------------------------------------------------------------------------------------------
 
-    def _ask(self, rows: NDArray[np.int64], purpose: str) -> Steps:
+    def _ask(self, rows: NDArray[np.integer[Any]], purpose: str) -> Steps:
         """Ask the rows that weren't asked yet."""
         new = rows[~self.asked[rows]]
         if len(new):
@@ -149,7 +150,7 @@ class _Run:
             assert replies is not None
             self._take(new, replies)
 
-    def _take(self, rows: NDArray[np.int64], replies: NDArray[Any]) -> None:
+    def _take(self, rows: NDArray[np.integer[Any]], replies: NDArray[Any]) -> None:
         came = replies != -np.inf if self.proxy.scores else replies != SKIPPED
         self.answers[rows[came]] = replies[came]
         self.asked[rows[came]] = True
@@ -271,7 +272,7 @@ class _Run:
 
     # --- freezing and certifying --------------------------------------------------------------------------------
 
-    def _frozen(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    def _frozen(self) -> tuple[NDArray[Any], NDArray[np.uint16]]:
         """Score every row once: the proxy's answers, and the code of each row's stratum (0: asked)."""
         guesses: NDArray[Any] = np.zeros(self.count, dtype=self.answers.dtype)
         risk = np.full(self.count, np.inf, dtype=np.float32)
@@ -282,26 +283,26 @@ class _Run:
                 piece = slice(first, first + features.shape[0])
                 guesses[piece], risk[piece] = self.proxy.answer(features)
         self.scored = risk
-        code = np.zeros(self.count, dtype=np.int64)
+        code = np.zeros(self.count, dtype=np.uint16)
         for g, cut in enumerate(self.plan if self.count else []):
-            inside = np.flatnonzero((self.group == g) & ~self.asked & (risk <= cut.risk))
-            rank = np.empty(len(inside), dtype=np.int64)
-            rank[np.argsort(risk[inside], kind="stable")] = np.arange(len(inside))
-            depth = np.searchsorted(np.ceil(np.array(NESTED) * len(inside)), rank, side="right")
-            code[inside] = 1 + g * len(NESTED) + depth
+            inside = row_numbers((self.group == g) & ~self.asked & (risk <= cut.risk))
+            doubt = risk[inside]
+            code[inside] = (g + 1) * len(NESTED)
+            for share in NESTED[:-1]:
+                code[inside[lowest(doubt, ceil(share * len(inside)))]] -= 1
         return guesses, code
 
-    def _trials(self, code: NDArray[np.int64]) -> list[PrefixTrial]:
+    def _trials(self, code: NDArray[np.uint16]) -> list[PrefixTrial]:
         share = self.share / len(self.sizes)
         trials = []
         for g in range(len(self.sizes)):
-            members = np.flatnonzero((code > g * len(NESTED)) & (code <= (g + 1) * len(NESTED)))
-            depth = code[members] - 1 - g * len(NESTED)
+            members = row_numbers((code > g * len(NESTED)) & (code <= (g + 1) * len(NESTED)))
+            depth = (code[members] - (1 + g * len(NESTED))).astype(np.int8)
             expected = self.plan[g].share if self.count else 0.0
             trials.append(PrefixTrial(f"prefix:{g}", members, depth, self.budgets[g], share, expected))
         return trials
 
-    def _record(self, trials: list[PrefixTrial], guesses: NDArray[Any], code: NDArray[np.int64]) -> dict[str, Any]:
+    def _record(self, trials: list[PrefixTrial], guesses: NDArray[Any], code: NDArray[np.uint16]) -> dict[str, Any]:
         """Everything that the proof needs from before certification; the draw's key depends on all that is frozen."""
         pools, tests = [], []
         for g, trial in enumerate(trials):
@@ -391,7 +392,7 @@ class _Run:
         body = self._body(record, claims, pools, final, counts)
         return Decision(final, self.asked.copy(), body, self._summary(trials, body))
 
-    def _claim(self, group: int, trial: PrefixTrial | None) -> tuple[dict[str, Any], NDArray[np.int64]]:
+    def _claim(self, group: int, trial: PrefixTrial | None) -> tuple[dict[str, Any], NDArray[np.integer[Any]]]:
         nobody = np.empty(0, dtype=np.int64)
         lost = int(np.sum((self.group == group) & ~self.answered))
         claim = {"test": None, "lost": lost, "remaining": lost, "holds": lost <= self.budgets[group]}

@@ -40,8 +40,8 @@ class PrefixTrial:
     def __init__(
         self,
         name: str,
-        members: NDArray[np.int64],
-        depth: NDArray[np.int64],
+        members: NDArray[np.integer[Any]],
+        depth: NDArray[np.integer[Any]],
         budget: int,
         share: float,
         expected: float,
@@ -50,7 +50,7 @@ class PrefixTrial:
         self.members = members
         self.depth = depth
         self.budget = budget
-        sizes = np.cumsum(np.bincount(depth, minlength=len(NESTED)))
+        sizes = [np.count_nonzero(depth <= j) for j in range(len(NESTED))]
         self.bounds = [ErrorBound(int(n), budget, share * w) for n, w in zip(sizes, WEIGHTS, strict=True)]
         self.mended = np.zeros(len(NESTED), dtype=np.int64)
         self.aim: int | None = len(NESTED) - 1 if len(members) else None
@@ -69,7 +69,7 @@ class PrefixTrial:
         remaining = self.bounds[self.aim].upper - int(self.mended[self.aim]) + lost
         return Outcome(self.aim, remaining) if remaining <= self.budget else None
 
-    def inside(self) -> NDArray[np.int64]:
+    def inside(self) -> NDArray[np.integer[Any]]:
         """Members of the prefix aimed at: the only rows that the proxy may answer."""
         return self.members[self.depth <= (-1 if self.aim is None else self.aim)]
 

@@ -46,7 +46,7 @@ class Ask:
     same answer. ``purpose`` is one of: uniform, active, certify, band, rest.
     """
 
-    rows: NDArray[np.int64]
+    rows: NDArray[np.integer[Any]]
     purpose: str
 
 

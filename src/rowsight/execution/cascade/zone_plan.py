@@ -116,18 +116,22 @@ def plan_again(
     drawn_wrong: NDArray[np.bool_],
     budget: float,
     level: float,
+    rows: int,
 ) -> tuple[int, float, float]:
     """Choose how many rows a zone keeps when its draws went badly: (rows, cost, share of errors).
 
-    ordered: ascending doubt of the zone's rows not asked yet; drawn_scores, drawn_wrong: of the rows drawn from the zone.
-    The others are asked; the cost is theirs and that of a new proof at ``level``.
+    ordered: ascending doubt of the zone's ``rows`` rows not asked yet, or of a uniform sample of them; drawn_scores,
+    drawn_wrong: of the rows drawn from the zone. The others are asked; the cost is theirs and that of a new proof at
+    ``level``.
     """
+    scale = rows / max(len(ordered), 1)
     errors, unsure = expected_tail(ordered, drawn_scores, drawn_wrong)
-    sizes = np.unique(np.linspace(0, len(ordered), GRID).astype(np.int64))
-    costs = certify_costs(sizes.astype(np.float64), errors[sizes], unsure[sizes], budget, level) + len(ordered) - sizes
+    places = np.unique(np.linspace(0, len(ordered), GRID).astype(np.int64))
+    errors, sizes = scale * errors, scale * places.astype(np.float64)
+    costs = certify_costs(sizes, errors[places], unsure[places], budget, level) + rows - sizes
     best = int(np.argmin(costs))
-    size = int(sizes[best])
-    return size, float(costs[best]), float(errors[size] / max(size, 1))
+    size = round(sizes[best])
+    return size, float(costs[best]), float(errors[places[best]] / max(size, 1))
 
 
 def certify_costs(

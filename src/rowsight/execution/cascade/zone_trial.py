@@ -38,7 +38,14 @@ class ZoneTrial:
     """
 
     def __init__(
-        self, name: str, code: int, members: NDArray[np.int64], answer: int, budget: int, level: float, share: float
+        self,
+        name: str,
+        code: int,
+        members: NDArray[np.integer[Any]],
+        answer: int,
+        budget: int,
+        level: float,
+        share: float,
     ) -> None:
         self.name, self.code, self.members, self.answer, self.level = name, code, members, answer, level
         self.bound = ErrorBound(len(members), max(budget, 0), level, _prior(len(members), max(budget, 0), share))
@@ -53,7 +60,7 @@ class ZoneTrial:
 
     def start(self, seed: int, attempt: int, count: int) -> None:
         """Fix the order of the draws by what is frozen: the seed, the attempt, the zone's rows among ``count``."""
-        mask = np.zeros(count, dtype=np.int64)
+        mask = np.zeros(count, dtype=np.uint16)
         mask[self.members] = self.code
         self.key = pool_key(mask, self._pool(), [self._test()])
         self._draw = Draw(draw_key(seed, attempt, self.key, self.name), len(self.members))

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
+from rowsight.execution.cascade.ranks import group_codes, lowest, row_numbers
 from rowsight.execution.cascade.zone_plan import Demand, ZonePlan, plan_again, plan_zones
 from rowsight.execution.cascade.zone_trial import ZoneTrial
 from rowsight.guarantees.certificate import pack, plain, seal, sentences
@@ -108,8 +109,8 @@ class _Run:
         self.rows, self.guarantee, self.seed, self.attempt = rows, guarantee, seed, attempt
         self.count = rows.count
         self.random = np.random.default_rng(seed)
-        self.answers = np.full(self.count, SKIPPED, dtype=np.int64)
-        self.group = np.zeros(self.count, dtype=np.int64) if groups is None else np.asarray(groups, dtype=np.int64)
+        self.answers = np.full(self.count, SKIPPED, dtype=np.int8)
+        self.group = group_codes(groups, self.count)
         self.groups = int(self.group.max(initial=0)) + 1
         self.precision = 1.0 if guarantee.precision is None else guarantee.precision
         self.recall = 1.0 if guarantee.recall is None else guarantee.recall
@@ -117,7 +118,7 @@ class _Run:
         self.share = attempt_share(failure, attempt)
         self.known = known
         self.trials: dict[tuple[int, int], list[ZoneTrial]] = {}
-        self.members: dict[tuple[int, int], NDArray[np.int64]] = {}
+        self.members: dict[tuple[int, int], NDArray[np.integer[Any]]] = {}
         self.levels: dict[tuple[int, int], float] = {}
         self.history: list[dict[str, Any]] = []
         self.strength, self.tuned_at = 10.0, 0
@@ -145,7 +146,7 @@ class _Run:
         """Rows that were asked, answered or not."""
         return np.asarray(self.answers != SKIPPED)
 
-    def _ask(self, rows: NDArray[np.int64], purpose: str) -> Steps:
+    def _ask(self, rows: NDArray[np.integer[Any]], purpose: str) -> Steps:
         """Ask the rows that weren't asked yet."""
         new = rows[self.answers[rows] == SKIPPED]
         if len(new):
@@ -289,27 +290,34 @@ class _Run:
 
     # --- freezing -----------------------------------------------------------------------------------------------
 
-    def _band(self) -> NDArray[np.int64]:
+    def _band(self) -> NDArray[np.integer[Any]]:
         """Score every row once, set the zones' members, and return the rows in neither."""
         self.zone_scores = self._all_scores()
         between = []
         for g, plan in enumerate(self.plans):
-            rows = np.flatnonzero((self.group == g) & ~self.asked)
-            rows = rows[np.argsort(self.zone_scores[rows], kind="stable")]
+            rows = row_numbers((self.group == g) & ~self.asked)
+            scores = self.zone_scores[rows]
             low = min(plan.reject, len(rows))
-            high = max(len(rows) - plan.accept, low)
-            self.members[g, REJECTED] = np.sort(rows[:low])
-            self.members[g, ACCEPTED] = np.sort(rows[high:])
-            between.append(rows[low:high])
+            rejected = lowest(scores, low)
+            accepted = ~lowest(scores, max(len(rows) - plan.accept, low))
+            self.members[g, REJECTED] = rows[rejected]
+            self.members[g, ACCEPTED] = rows[accepted]
+            band = np.flatnonzero(~rejected & ~accepted)
+            between.append(rows[band[np.argsort(scores[band], kind="stable")]])
         return np.concatenate(between)
 
-    def _all_scores(self) -> NDArray[np.float64]:
-        scores = np.zeros(self.count)
+    def _all_scores(self) -> NDArray[np.floating[Any]]:
+        """Score every row: in double precision where all were planned on, in single where that is 40 MB already."""
         if self.count == self.uniform_size:
-            scores[self.sample] = self.scores
-        elif self.model is not None:
+            exact = np.zeros(self.count)
+            exact[self.sample] = self.scores
+            return exact
+        scores = np.zeros(self.count, dtype=np.float32)
+        if self.model is not None:
+            weights = self.model.dense()
             for first, features in self.rows.chunks():
-                scores[first : first + features.shape[0]] = self.model.scores(features)
+                scores[first : first + features.shape[0]] = features @ weights
+            scores += np.float32(self.model.offset)
         return scores
 
     def _new_trial(self, key: tuple[int, int], share: float) -> ZoneTrial:
@@ -348,8 +356,8 @@ class _Run:
         record = {**self._head(), "strata": pack(self._strata()), "pools": pools, "tests": tests}
         return Freeze(record)
 
-    def _strata(self) -> NDArray[np.int64]:
-        code = np.zeros(self.count, dtype=np.int64)
+    def _strata(self) -> NDArray[np.uint16]:
+        code = np.zeros(self.count, dtype=np.uint16)
         for trials in self.trials.values():
             code[trials[-1].members] = trials[-1].code
         return code
@@ -424,24 +432,26 @@ class _Run:
         rows, doubt, drawn = self._doubts(trial)
         wrong = self.answers[trial.members[trial.places]] != trial.answer
         level = self.levels[group, zone] * TRIAL_SHARES[len(trials)]
-        size, cost, share = plan_again(doubt, drawn, wrong, budget, level)
+        step = max(len(rows) // PLANNED, 1)
+        size, cost, share = plan_again(np.sort(doubt[::step]), drawn, wrong, budget, level, len(rows))
         if cost < AGAIN * further:
-            self.members[group, zone] = np.sort(rows[:size])
+            kept = lowest(doubt, size)
+            self.members[group, zone] = rows[kept]
             self._new_trial((group, zone), share)
             yield Note("again", {"zone": trials[-1].name, "rows": size, "asking": len(rows) - size})
             yield self._freeze()
-            yield from self._ask(rows[size:], "band")
+            asked = np.flatnonzero(~kept)
+            yield from self._ask(rows[asked[np.argsort(doubt[asked], kind="stable")]], "band")
 
-    def _doubts(self, trial: ZoneTrial) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return a zone's unasked rows from the surest on, their doubt, and the doubt of the rows drawn."""
+    def _doubts(self, trial: ZoneTrial) -> tuple[NDArray[np.integer[Any]], NDArray[np.float64], NDArray[np.float64]]:
+        """Return a zone's unasked rows in order, their doubt, and the doubt of the rows drawn."""
         if self.count == self.uniform_size:
             self._refit()
             self.zone_scores = self._all_scores()
         sign = 1.0 if trial.answer == REJECTED else -1.0
-        doubt = sign * self.zone_scores
         rows = trial.members[self.answers[trial.members] == SKIPPED]
-        rows = rows[np.argsort(doubt[rows], kind="stable")]
-        return rows, doubt[rows], doubt[trial.members[trial.places]]
+        drawn = trial.members[trial.places]
+        return rows, sign * self.zone_scores[rows].astype(np.float64), sign * self.zone_scores[drawn].astype(np.float64)
 
     def _hoped(self, group: int) -> tuple[int, int]:
         """Return the budgets of the rejected and the accepted zone if precision turns out to be as demanded."""
@@ -545,7 +555,7 @@ class _Run:
     def _body(
         self,
         claims: list[dict[str, Any]],
-        final: NDArray[np.int64],
+        final: NDArray[np.integer[Any]],
         asked: NDArray[np.bool_],
         counts: dict[str, int],
     ) -> dict[str, Any]:
