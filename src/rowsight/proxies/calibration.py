@@ -45,11 +45,13 @@ def expected_tail(
     ordered: NDArray[np.float64],
     uniform_scores: NDArray[np.float64],
     uniform_labels: NDArray[np.bool_],
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the positives expected among the first u rows of ``ordered``, u = 0..len(ordered), and their relative error.
 
-    ``ordered``: scores, ascending. ``uniform_scores`` (left out of the fit) and ``uniform_labels``: of rows drawn
-    uniformly. The relative error is one standard deviation. For the negatives above a threshold, negate scores and labels.
+    ``ordered``: scores, ascending; ``weights``: for how many rows each stands. ``uniform_scores`` (left out of the fit)
+    and ``uniform_labels``: of rows drawn uniformly. The relative error is one standard deviation. For the negatives above
+    a threshold, negate scores and labels.
     """
     slope, offset = platt(uniform_scores, uniform_labels)
     order = np.argsort(uniform_scores, kind="stable")
@@ -57,6 +59,9 @@ def expected_tail(
     observed = np.concatenate([[0.0], np.cumsum(uniform_labels[order])])
     fitted = np.concatenate([[0.0], np.cumsum(expit(slope * ranked + offset))])
     place = np.searchsorted(ranked, ordered, side="right")
-    total = np.cumsum(expit(slope * ordered + offset)) * ((observed + PSEUDO) / (fitted + PSEUDO))[place]
+    chances = expit(slope * ordered + offset)
+    total = (
+        np.cumsum(chances if weights is None else weights * chances) * ((observed + PSEUDO) / (fitted + PSEUDO))[place]
+    )
     spread = np.concatenate([[1.0], 1 / np.sqrt(observed[place] + PSEUDO)])
     return np.concatenate([[0.0], np.maximum.accumulate(total)]), spread

@@ -43,6 +43,7 @@ class ZonePlan:
     """How many of the unasked rows, lowest scores first, each zone should take, in rows of the table.
 
     reject, accept: rows of each zone; recall_draws, precision_draws: labels expected to certify them; band: rows between;
+    low, high: where the band begins and ends among the rows that were planned on;
     missed, false: errors expected in the zones; positives: expected in the whole table; floor: labels that would certify
     zones of these sizes if they held no error.
     """
@@ -56,6 +57,8 @@ class ZonePlan:
     false: float
     positives: float
     floor: float
+    low: int
+    high: int
 
     @property
     def cost(self) -> float:
@@ -69,40 +72,56 @@ def plan_zones(
     uniform_scores: NDArray[np.float64],
     uniform_labels: NDArray[np.bool_],
     demand: Demand,
-    scale: float,
+    weights: NDArray[np.float64],
 ) -> ZonePlan:
     """Choose both zones' sizes for the least expected cost.
 
-    ordered: ascending scores of unasked rows, each standing for ``scale`` rows of the table; known_positives: rows already
-    answered yes; uniform_scores, uniform_labels: left-out scores and labels of uniform rows.
+    ordered: ascending scores of rows that stand for the table's unasked rows, ``weights``: for how many each;
+    known_positives: rows already answered yes; uniform_scores, uniform_labels: left-out scores and labels of uniform rows.
     """
     count = len(ordered)
-    missed, unsure = expected_tail(ordered, uniform_scores, uniform_labels)
-    false, unsure_too = expected_tail(-ordered[::-1], -uniform_scores, ~uniform_labels)
-    missed, false = scale * missed, scale * false
+    missed, unsure = expected_tail(ordered, uniform_scores, uniform_labels, weights)
+    false, unsure_too = expected_tail(-ordered[::-1], -uniform_scores, ~uniform_labels, weights[::-1])
+    below = np.concatenate([[0.0], np.cumsum(weights)])
+    above = np.concatenate([[0.0], np.cumsum(weights[::-1])])
     positives = known_positives + max(float(missed[-1]), 0.0)
-    sizes = np.unique(np.linspace(0, count, GRID).astype(np.int64))
-    budget = demand.may_miss(positives)
-    low = certify_costs(scale * sizes.astype(np.float64), missed[sizes], unsure[sizes], budget, demand.recall_level)
+    losable = demand.may_miss(positives)
     kept = positives * (1 if demand.recall == 1 else (1 + demand.recall) / 2)
     budget = kept * (1 - demand.precision) / demand.precision
-    high = certify_costs(
-        scale * sizes.astype(np.float64), false[sizes], unsure_too[sizes], budget, demand.precision_level
-    )
-    u, v = disjoint_pair(sizes, low, high, count, scale)
-    reject, accept = int(sizes[u] * scale), int(sizes[v] * scale)
+
+    def priced(sizes: NDArray[np.int64]) -> tuple[int, int, float, float]:
+        """Return the sizes of both zones, of those given, that cost least, and the labels that certify them."""
+        low = certify_costs(below[sizes], missed[sizes], unsure[sizes], losable, demand.recall_level)
+        high = certify_costs(above[sizes], false[sizes], unsure_too[sizes], budget, demand.precision_level)
+        u, v = disjoint_pair(sizes, low - below[sizes], high - above[sizes], count)
+        return int(sizes[u]), int(sizes[v]), float(low[u]), float(high[v])
+
+    sizes = np.unique(np.linspace(0, count, GRID).astype(np.int64))
+    low, high, recall_draws, precision_draws = priced(sizes)
+    if below[-1] > count:  # a step of the grid is thousands of rows of the table
+        low, high, recall_draws, precision_draws = priced(_finer(sizes, low, high, count))
+    reject, band = round(below[low]), round(below[count - high] - below[low])
+    accept = round(below[-1]) - reject - band
     return ZonePlan(
         reject=reject,
         accept=accept,
-        band=max(int(count * scale) - reject - accept, 0),
-        recall_draws=float(low[u]),
-        precision_draws=float(high[v]),
-        missed=float(missed[sizes[u]]),
-        false=float(false[sizes[v]]),
+        band=band,
+        recall_draws=recall_draws,
+        precision_draws=precision_draws,
+        missed=float(missed[low]),
+        false=float(false[high]),
         positives=positives,
-        floor=_spotless(reject, demand.may_miss(positives), demand.recall_level)
-        + _spotless(accept, budget, demand.precision_level),
+        floor=_spotless(reject, losable, demand.recall_level) + _spotless(accept, budget, demand.precision_level),
+        low=low,
+        high=count - high,
     )
+
+
+def _finer(sizes: NDArray[np.int64], low: int, high: int, count: int) -> NDArray[np.int64]:
+    """Add sizes around those of both zones, and those that leave no row between."""
+    step = max(count // GRID, 1)
+    near = [np.linspace(max(s - step, 0), min(s + step, count), GRID).astype(np.int64) for s in (low, high)]
+    return np.unique(np.concatenate([sizes, *near, *(count - s for s in near), count - sizes]))
 
 
 def _spotless(size: int, budget: float, level: float) -> float:
@@ -157,11 +176,13 @@ def certify_costs(
 
 
 def disjoint_pair(
-    sizes: NDArray[np.int64], low: NDArray[np.float64], high: NDArray[np.float64], count: int, scale: float
+    sizes: NDArray[np.int64], low: NDArray[np.float64], high: NDArray[np.float64], count: int
 ) -> tuple[int, int]:
-    """Return the indices of the two sizes that save most and together take no more than ``count`` rows."""
-    gain = high - sizes * scale
-    best = np.minimum.accumulate(gain)
+    """Return the indices of the two sizes that cost least and together take no more than ``count`` rows.
+
+    low, high: what a zone of each size costs more than asking its rows.
+    """
+    best = np.minimum.accumulate(high)
     reach = np.searchsorted(sizes, count - sizes, side="right") - 1
-    u = int(np.argmin(low - sizes * scale + best[reach]))
-    return u, int(np.argmin(gain[: reach[u] + 1]))
+    u = int(np.argmin(low + best[reach]))
+    return u, int(np.argmin(high[: reach[u] + 1]))

@@ -164,7 +164,9 @@ class _Run:
         if self.count > PLANNED:
             chosen = np.sort(self.random.choice(self.count, PLANNED, replace=False))
         self.uniform_size = len(chosen)
-        self.scale = self.count / len(chosen)
+        of_sample = np.bincount(self.group[chosen], minlength=self.groups)
+        of_table = [int(np.count_nonzero(self.group == g)) for g in range(self.groups)]
+        self.outside = (of_table - of_sample) / np.maximum(of_sample, 1)
         if self.known is not None and len(self.known[0]):
             self.answers[self.known[0]] = self.known[1]
             chosen = np.concatenate([chosen, np.setdiff1d(self.known[0], chosen)[:TRAINED]])
@@ -183,10 +185,11 @@ class _Run:
             asked = int(self.asked.sum())
             wanted = self._uniform_wanted(asked)
             band = self._sample_band()
+            rest = sum(plan.band for plan in self.plans)
             labelled = int(np.sum(self.answers[self.sample] >= 0))
             excess = sum(plan.recall_draws + plan.precision_draws - plan.floor for plan in self.plans)
             learned = asked >= LEARN * excess
-            enough = learned and len(band) <= LAST_BAND * asked and self.drawn_uniform >= 0.9 * wanted
+            enough = learned and rest <= LAST_BAND * asked and self.drawn_uniform >= 0.9 * wanted
             if labelled >= TRAINED or enough:
                 return
             yield from self._ask_uniform(wanted)
@@ -194,9 +197,13 @@ class _Run:
             band = band[self.answers[self.sample[band]] == SKIPPED]
             size = self._round_size(len(band), asked, int(self.asked.sum()) - asked)
             yield from self._ask(self.sample[band[:size]], "active")
+            if int(self.asked.sum()) == asked:
+                return
 
     def _uniform_wanted(self, asked: int) -> int:
         expected = asked + sum(plan.cost for plan in self.plans)
+        if self.count > self.uniform_size:
+            expected = min(expected, TRAINED)  # what is asked beyond teaches nothing
         wanted = min(int(max(UNIFORM_SHARE * expected, FIRST)), int(1.6 * self.drawn_uniform) + 50)
         return min(max(wanted, self.drawn_uniform), self.uniform_size)
 
@@ -229,19 +236,19 @@ class _Run:
 
     def _plan(self, group: int) -> ZonePlan:
         """Choose the zones of one group from what its uniform rows say (all groups', where it has few)."""
-        open_rows = self._open(group)
+        places, weights = self._standing(group)
         uniform = self.order[: self.drawn_uniform]
         uniform = uniform[self.answers[self.sample[uniform]] >= 0]
         own = uniform[self.group[self.sample[uniform]] == group]
         fair = own if len(own) >= FIRST / 2 else uniform
         known = int(np.sum((self.answers == 1) & (self.group == group)))
         return plan_zones(
-            self.scores[open_rows],
+            self.scores[places],
             known,
             self.scores[fair],
             self.answers[self.sample[fair]] == 1,
             self._demand(group),
-            self.scale,
+            weights,
         )
 
     def _demand(self, group: int) -> Demand:
@@ -254,26 +261,28 @@ class _Run:
         assert self.guarantee.missed is not None
         return int(Fraction(repr(float(self.guarantee.missed))) * int(np.sum(self.group == group)))
 
-    def _open(self, group: int) -> NDArray[np.int64]:
-        """Places in the sample, not asked yet, of one group, lowest scores first."""
-        inside = np.arange(len(self.sample)) < self.uniform_size
-        places = np.flatnonzero(inside & (self.answers[self.sample] == SKIPPED) & (self.group[self.sample] == group))
-        return places[np.argsort(self.scores[places], kind="stable")]
+    def _standing(self, group: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Places in the sample that stand for one group's unasked rows, lowest scores first, and for how many each.
+
+        A row that was asked still stands for those of the table that are like it.
+        """
+        uniform = self.sample[: self.uniform_size]
+        weights = self.outside[group] + (self.answers[uniform] == SKIPPED)
+        places = np.flatnonzero((self.group[uniform] == group) & (weights > 0))
+        places = places[np.argsort(self.scores[places], kind="stable")]
+        return places, weights[places]
 
     def _sample_band(self) -> NDArray[np.int64]:
         """Places in the sample between the planned zones, the most doubtful first: least likely to leave the band."""
-        bands = []
-        for g, plan in enumerate(self.plans):
-            places = self._open(g)
-            low, high = round(plan.reject / self.scale), round(plan.accept / self.scale)
-            bands.append(places[low : max(len(places) - high, low)])
+        bands = [self._standing(g)[0][plan.low : plan.high] for g, plan in enumerate(self.plans)]
         return self._by_doubt(np.concatenate(bands))
 
     def _doubtful(self) -> NDArray[np.int64]:
         """Places in the sample, not asked yet, the most doubtful first."""
-        return self._by_doubt(np.concatenate([self._open(g) for g in range(self.groups)]))
+        return self._by_doubt(np.concatenate([self._standing(g)[0] for g in range(self.groups)]))
 
     def _by_doubt(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        places = places[self.answers[self.sample[places]] == SKIPPED]
         return np.asarray(places[np.argsort(np.abs(self.scores[places]), kind="stable")])
 
     def _progress(self) -> dict[str, Any]:
