@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,10 @@ import pyarrow as pa
 
 from rowsight.engines.spool import IpcSpool
 from rowsight.execution.asking import Arguments, arguments_of
+from rowsight.execution.ordered import Piece
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from rowsight.execution.ordered import Piece
 
 CHARACTERS_PER_TOKEN = 4
 _BYTES_BEYOND = 2
@@ -30,6 +29,14 @@ def tokens_of(text: str) -> int:
         return len(text) // CHARACTERS_PER_TOKEN + 1
     wide = (len(text.encode("utf-8", "surrogatepass")) - len(text)) // _BYTES_BEYOND
     return (len(text) - wide) // CHARACTERS_PER_TOKEN + wide + 1
+
+
+async def numbered(batches: Iterable[pa.RecordBatch]) -> AsyncGenerator[Piece, None]:
+    """Yield batches as pieces whose positions count on from 0."""
+    start = 0
+    for batch in batches:
+        yield Piece(pa.array(range(start, start + batch.num_rows), pa.int64()), batch)
+        start += batch.num_rows
 
 
 class DistinctRows:

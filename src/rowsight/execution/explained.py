@@ -26,6 +26,18 @@ class Guesses:
         del model
         return [Told(_guess(question, row), "asked") for row in distinct]
 
+    async def first(
+        self, question: Question, model: str | None, rows: Sequence[Arguments], k: int
+    ) -> dict[Arguments, Told]:
+        """Return a guess for as many rows as a ranking grades at most."""
+        del model
+        from rowsight.execution.ranking.ranker import most_graded  # noqa: PLC0415 - scipy loads on use
+
+        distinct = [row for row in dict.fromkeys(rows) if any(row)]
+        most = most_graded(k)
+        graded = {row: Told(_guess(question, row), "asked") for row in distinct[:most]}
+        return graded | dict.fromkeys(distinct[most:], Told(None, "proxied"))
+
 
 def _guess(question: Question, row: Arguments) -> Any:
     drawn = int.from_bytes(hashlib.blake2b(repr((question.system, row)).encode(), digest_size=8).digest(), "big")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -20,7 +20,7 @@ from rowsight.operators.summarize import summary_question
 from rowsight.plan.sql.calls import KNOWN, LOOKUP, LOST, Call
 from rowsight.plan.sql.gathered import SUMMARIZE
 from rowsight.plan.sql.place import SqlError
-from rowsight.plan.sql.requests import Ask, Certify, Columns, Materialize, Measure, Planning, Request, Total
+from rowsight.plan.sql.requests import Ask, Certify, Columns, Materialize, Measure, Planning, Request, Top, Total
 
 _SEED = 7
 _ASKED_AT_ONCE = 65_536
@@ -32,6 +32,16 @@ class Oracle(Protocol):
 
     async def ask(self, question: Question, model: str | None, distinct: Sequence[Arguments]) -> list[Told]:
         """Return what each of the distinct argument tuples is told, in order; ``model`` is ``None`` for the default."""
+
+
+@runtime_checkable
+class Ranking(Protocol):
+    """An oracle that finds first rows without asking about all."""
+
+    async def first(
+        self, question: Question, model: str | None, rows: Sequence[Arguments], k: int
+    ) -> dict[Arguments, Told]:
+        """Return what each distinct tuple of ``rows`` is told: a score that falls in order on the first k rows alone."""
 
 
 @dataclass
@@ -126,6 +136,8 @@ class QueryRun:
                 self.cascades.append((one, await one.decide(request.sql)))
             case Ask(number=number, why=why):
                 return await self.ask(number, distinct(request), why)
+            case Top(number=number, sql=sql, most=most):
+                await self._first(number, sql, most)
             case Certify():
                 driver = Composite(request, self)
                 self.cascades.append((driver, await driver.decide()))
@@ -134,6 +146,19 @@ class QueryRun:
                 await totalled.decide()
                 self.totals.append(totalled)
         return None
+
+    async def _first(self, number: int, sql: str, most: int) -> None:
+        """Answer a call on the first rows of ``sql`` by it; every row is asked where the oracle doesn't rank."""
+        if not isinstance(self.oracle, Ranking):
+            await self.ask(number, distinct(Ask(number, sql, "ORDER BY")), "ORDER BY")
+            return
+        batches = self.workspace.table(sql).to_batches(4096)
+        rows = [row for batch in batches for row in zip(*(c.to_pylist() for c in batch.columns), strict=True)]
+        answers = self.answers[number]
+        told = await self.oracle.first(answers.question, answers.call.model, rows, most)
+        answers.told.update(told)
+        asked = sum(t.status != "proxied" for t in told.values())
+        self.stages.append(Stage(number, "ORDER BY, the first rows by a ranking", asked, asked))
 
     async def ask(self, number: int, sql: str, why: str) -> int:
         """Ask a call about the argument tuples that ``sql`` gives; return how many were not answered before."""

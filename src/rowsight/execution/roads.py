@@ -73,6 +73,16 @@ class Roads:
                 batch.cancel()
             await asyncio.gather(*batches, return_exceptions=True)
 
+    async def first(
+        self, question: Question, model: str | None, rows: Sequence[Arguments], k: int
+    ) -> dict[Arguments, Told]:
+        """Return what each distinct tuple of ``rows`` is told: a score that falls in order on the first k rows alone."""
+        from rowsight.execution.ranking.lists import UNCERTIFIED, first_of_list  # noqa: PLC0415 - scipy loads on use
+
+        told = await first_of_list(question, rows, k, await self.gateway(model), self.options)
+        self._notes.append(UNCERTIFIED)
+        return told
+
     async def inquiry(self, question: Question, model: str | None) -> Inquiry:
         """Return the question on its road."""
         key = (question, model or self.options.model)

@@ -24,7 +24,7 @@ def estimated_ranking(
     ask: Rank, plan: Node, relations: Relations, price_in: float | None, price_out: float | None
 ) -> Estimate:
     """Return the estimate of a ranking of an optimized ``plan``'s rows: the fewest rounds and the most."""
-    from rowsight.execution.ranking.ranker import IDLE, MOST_TIMES  # noqa: PLC0415 - scipy loads on use
+    from rowsight.execution.ranking.ranker import IDLE, most_graded  # noqa: PLC0415 - scipy loads on use
 
     source, _ = population(plan)
     columns = tuple(c for c in ask.template.columns if c in source.columns)
@@ -33,7 +33,7 @@ def estimated_ranking(
     )
     each = FENCE_TOKENS + characters / CHARACTERS_PER_TOKEN / max(1, distinct)
     window = max(1, min(WINDOW, int(ask.chunk_tokens // each)))
-    most = min(distinct, MOST_TIMES * (ask.k + WINDOW))
+    most = min(distinct, most_graded(ask.k))
     least = min(distinct, (2 + IDLE) * WINDOW)
     ordered = min(distinct, ask.k + WINDOW // 2)
     orders = math.ceil(2 * max(0, ordered - window) / window) + 1 if ordered > 1 else 0

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from rowsight.plan.gathers import Rank
 
 IDLE = 3
-MOST_TIMES = 10
-"""Rows graded at most: so many times k and a window."""
+_MOST_TIMES = 10
+
+
+def most_graded(k: int) -> int:
+    """Return how many distinct rows are graded at most to find the first ``k``."""
+    return _MOST_TIMES * (k + WINDOW)
 
 
 @dataclass
@@ -50,11 +54,11 @@ class Ranker:
         if not self._rows.count:
             return Ranked([], {}, 0)
         scores = RowScores(self._rows, _words(self._ask))
-        step = WINDOW * max(1, -(-self._ask.k // (2 * WINDOW)))
-        await self._grade(self._start(scores.first, 2 * step))
+        step = max(1, -(-self._ask.k // (2 * WINDOW)))
+        await self._grade(self._windows.fitting(self._start(scores.first, 2 * step * WINDOW), 2 * step))
         rounds, idle = 1, 0
-        while idle < IDLE and len(self._tried) < min(self._rows.count, self._most):
-            chosen = self._best_expected(scores, step)
+        while idle < IDLE and len(self._tried) < min(self._rows.count, most_graded(self._ask.k)):
+            chosen = self._windows.fitting(self._best_expected(scores, step * WINDOW), step)
             bar = self._bar()
             await self._grade(chosen)
             if not self._going_on(chosen):
@@ -68,10 +72,6 @@ class Ranker:
         """Return the ranking with further rows among the contenders, which were found to be good by their ``better`` scores."""
         contenders = await self._windows.ordered([*sorted(better, key=lambda n: (-better[n], n)), *ranked.contenders])
         return Ranked(self._first(contenders), {**better, **ranked.grades}, ranked.rounds, contenders)
-
-    @property
-    def _most(self) -> int:
-        return MOST_TIMES * (self._ask.k + WINDOW)
 
     def _start(self, first: NDArray[np.float64], size: int) -> list[int]:
         """Return the rows of the highest first scores; where the words say nothing, rows drawn uniformly."""

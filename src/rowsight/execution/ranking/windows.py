@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from rowsight.execution.asking import Arguments
 from rowsight.execution.joint import Heard, Joint
 from rowsight.execution.summaries.tree import FENCE_TOKENS, packed
@@ -38,10 +40,19 @@ class Windows:
 
     async def grades(self, numbers: Sequence[int]) -> dict[int, float]:
         """Return the grades of rows, window by window; rows without one are told by ``status``."""
-        sizes = [int(self._rows.tokens[n]) + FENCE_TOKENS for n in numbers]
-        packs = packed(sizes, self._ask.chunk_tokens, WINDOW)
-        found = await asyncio.gather(*(self._graded(sorted(numbers[i] for i in pack)) for pack in packs))
+        found = await asyncio.gather(*(self._graded(sorted(window)) for window in self._windows(numbers)))
         return {row: grade for part in found for row, grade in part.items()}
+
+    def fitting(self, numbers: Sequence[int], windows: int) -> list[int]:
+        """Return the first of ``numbers``, as many as fill so many windows."""
+        return [n for window in self._windows(numbers)[:windows] for n in window]
+
+    def _windows(self, numbers: Sequence[int]) -> list[list[int]]:
+        packs = packed([self._size(n) for n in numbers], self._ask.chunk_tokens, WINDOW)
+        return [[numbers[i] for i in pack] for pack in packs]
+
+    def _size(self, number: int) -> int:
+        return int(self._rows.tokens[number]) + FENCE_TOKENS
 
     async def _graded(self, window: list[int]) -> dict[int, float]:
         heard = await self._heard(self._grading, window)
@@ -59,8 +70,7 @@ class Windows:
         Windows that overlap by half go from the last rows to the first, so that a row can rise through all of them, until
         a pass changes nothing. A window is named by its rows alone: one that was put in order before costs nothing.
         """
-        widest = max((int(self._rows.tokens[n]) + FENCE_TOKENS for n in rows), default=1)
-        width = min(WINDOW, max(2, self._ask.chunk_tokens // widest))
+        width = self._width(rows)
         for _ in range(_PASSES):
             before = list(rows)
             stop = len(rows)
@@ -71,6 +81,11 @@ class Windows:
             if rows == before:
                 break
         return rows
+
+    def _width(self, rows: list[int]) -> int:
+        """Return how many of ``rows``, whichever, fit into one request; 2 at least."""
+        longest = np.cumsum(sorted((self._size(n) for n in rows), reverse=True))
+        return min(WINDOW, max(2, int(np.searchsorted(longest, self._ask.chunk_tokens, side="right"))))
 
     async def _window(self, rows: list[int]) -> list[int]:
         """Return a window in the model's order; where it says none, in the order given."""

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from rowsight.core.blocking import blocking
-from rowsight.execution.distinct import DistinctRows
+from rowsight.execution.distinct import DistinctRows, numbered
 from rowsight.execution.estimate import Estimate, estimated, population
 from rowsight.execution.executor import BATCH_ROWS, has_ask
-from rowsight.execution.ordered import Piece
 from rowsight.execution.summaries.planning import cost_of, grouped
 from rowsight.execution.summaries.tree import Cost, Shape
 from rowsight.plan.gathers import Summarize
@@ -34,8 +30,8 @@ def estimated_summary(
     columns = tuple(c for c in ask.template.columns if c in source.columns)
     by = ask.by if ask.by in source.columns else None
     with TemporaryDirectory(prefix="rowsight-") as directory:
-        read = DistinctRows.read(_pieces(source, columns, relations), columns, Path(directory), by=by, seed=seed)
-        rows = blocking(read)
+        pieces = numbered(relations.stream(source, columns, BATCH_ROWS))
+        rows = blocking(DistinctRows.read(pieces, columns, Path(directory), by=by, seed=seed))
         cost = cost_of(rows, grouped(rows), Shape(ask.chunk_tokens, ask.sentences)) if columns else Cost()
     below = estimated(plan, relations, price_in, price_out) if has_ask(plan) else Estimate(rows.rows, 0, 0, 0, 0, 0.0)
     prompt, completion = (
@@ -46,10 +42,3 @@ def estimated_summary(
     money = (prompt * (price_in or 0.0) + completion * (price_out or 0.0)) / 1e6 if known else None
     low = below.calls_low if has_ask(plan) else cost.calls
     return Estimate(rows.rows, low, below.calls_high + cost.calls, prompt, completion, money)
-
-
-async def _pieces(source: Node, texts: tuple[str, ...], relations: Relations) -> AsyncGenerator[Piece, None]:
-    position = 0
-    for batch in relations.stream(source, texts, BATCH_ROWS):
-        yield Piece(pa.array(range(position, position + batch.num_rows), pa.int64()), batch)
-        position += batch.num_rows

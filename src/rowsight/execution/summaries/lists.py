@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -11,8 +11,7 @@ import orjson
 import pyarrow as pa
 
 from rowsight.execution.asking import Arguments, Told
-from rowsight.execution.distinct import DistinctRows
-from rowsight.execution.ordered import Piece
+from rowsight.execution.distinct import DistinctRows, numbered
 from rowsight.execution.summaries.summarizing import notes_of, summary_of
 from rowsight.execution.summaries.summary import SPENT
 from rowsight.plan.gathers import Summarize
@@ -34,7 +33,7 @@ async def summaries_of_lists(
     (column,) = question.template.columns
     ask = Summarize(Scan("lists", (column, _GROUP)), question.template, by=_GROUP)
     with TemporaryDirectory(prefix="rowsight-") as directory:
-        pieces = _pieces(lists, column)
+        pieces = numbered(_batches(lists, column))
         rows = await DistinctRows.read(pieces, (column,), Path(directory), by=_GROUP, seed=options.seed)
         summary, progress = await summary_of(ask, rows, gateway, options)
         from_ledger = progress.from_ledger == rows.rows
@@ -43,13 +42,11 @@ async def summaries_of_lists(
     return [_told(groups.get(str(number)), from_ledger=from_ledger) for number in range(len(lists))], notes
 
 
-async def _pieces(lists: Sequence[Arguments], column: str) -> AsyncGenerator[Piece, None]:
-    start = 0
+def _batches(lists: Sequence[Arguments], column: str) -> Iterator[pa.RecordBatch]:
     for number, (text,) in enumerate(lists):
         values = orjson.loads(text or "[]")
         rows = {column: pa.array(values, pa.string()), _GROUP: pa.array([str(number)] * len(values), pa.string())}
-        yield Piece(pa.array(range(start, start + len(values)), pa.int64()), pa.RecordBatch.from_pydict(rows))
-        start += len(values)
+        yield pa.RecordBatch.from_pydict(rows)
 
 
 def _told(group: GroupSummary | None, *, from_ledger: bool) -> Told:

@@ -21,7 +21,7 @@ class Call:
     """One question as a query asks it. Two calls with equal contents are one, whatever they are asked of.
 
     ``parameters`` are the operator's, as canonical JSON; ``model`` is ``None`` for the connection's; ``levels`` are the
-    guarantee demanded of this call alone.
+    guarantee demanded of this call alone; ``fast`` asks for the first rows by it, not for every row's answer.
     """
 
     operator: str
@@ -30,6 +30,7 @@ class Call:
     parameters: str = "{}"
     model: str | None = None
     levels: tuple[tuple[str, float], ...] = ()
+    fast: bool = False
     place: Place | None = field(default=None, compare=False)
 
     @property

@@ -138,7 +138,7 @@ def _bare(node: exp.Expr) -> exp.Expr:
 
 
 def _aggregated(node: exp.Expr) -> bool:
-    return any(isinstance(n, exp.AggFunc) for n in own(node))
+    return any(isinstance(n, exp.AggFunc) or is_aggregate(n) for n in own(node))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from rowsight.plan.sql import composite, order, totals
+from rowsight.plan.sql import composite, order, top, totals
 from rowsight.plan.sql.calls import Calls, number_of
 from rowsight.plan.sql.clauses import (
     certifiable,
@@ -151,6 +151,7 @@ class _Block:
         self._deterministic()
         columns = yield Columns(scoped(self._source.query([exp.Star()]), self._outer))
         spelled_out(self.select, columns or ())
+        first = top.fast(self.select, self._planner.calls)
         yield from self._where(self._clause("where"))
         self._source = replace(self._source, where=tuple(conjuncts(self._clause("where"))))
         if self.select.args.get("group"):
@@ -162,6 +163,9 @@ class _Block:
         yield from self._filtered("having")
         yield from self._everywhere("window")
         yield from self._filtered("qualify")
+        if first is not None:
+            yield top.request(self.select, first, self._source)
+            self._planner.handled.update(id(call) for call in lookups(self.select) if call == first)
         yield from self._outputs()
 
     def _deterministic(self) -> None:

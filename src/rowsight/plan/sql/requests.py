@@ -89,7 +89,16 @@ class Total:
     demand: tuple[tuple[str, float], ...]
 
 
-Request = Columns | Measure | Ask | Materialize | Certify | Total
+@dataclass(frozen=True, slots=True)
+class Top:
+    """Find the ``most`` first rows of ``sql`` by call ``number``, highest first, and answer it on these alone."""
+
+    number: int
+    sql: str
+    most: int
+
+
+Request = Columns | Measure | Ask | Materialize | Certify | Top | Total
 Planning = Generator[Request, Any, str]
 Steps = Generator[Request, Any, None]
 Giving = Generator[Request, Any, T]

@@ -66,10 +66,19 @@ class Given:
         """Return the lookup of this call in its one form."""
         named = self.value(99, "model", "endpoint")
         levels = tuple((n, float(self.value(99, n))) for n in _LEVELS if n in self.named)
+        fast = operator == "score" and self._fast()
         self._check_names()
         text = json.dumps(parameters, ensure_ascii=False)
-        made = Call(operator, asked.template, len(asked.arguments), text, named or model, levels, self.place)
+        made = Call(operator, asked.template, len(asked.arguments), text, named or model, levels, fast, self.place)
         return self.calls.lookup(made, asked.arguments)
+
+    def _fast(self) -> bool:
+        said = self.value(99, "top_k")
+        if said not in (None, "fast", "exact"):
+            raise SqlError(
+                f"top_k is {said!r}; write top_k => 'fast' to rank, or leave it out to ask every row", self.place
+            )
+        return bool(said == "fast")
 
     def _check_names(self) -> None:
         for name in self.named:
@@ -411,6 +420,7 @@ _SPELLINGS: dict[str, Callable[[Given], exp.Expr]] = {
     "ai.if": _filter,
     "ai.classify": _classify,
     "ai.score": _score,
+    "ai_score": _score,
     "ai.generate": _generate,
     "ai.generate_bool": _filter,
     "ai.generate_int": _numeric("integer"),

@@ -37,6 +37,7 @@ NAMES = (
     "ai_count_if",
     "ai_share",
     "ai_avg",
+    "ai_score",
     "ai.if",
     "ai.classify",
     "ai.score",
