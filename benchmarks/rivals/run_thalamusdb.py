@@ -1,6 +1,6 @@
 """ThalamusDB: ``NLfilter`` in SQL over a DuckDB file. Best settings: as many calls at once as the server bears (20 is the default).
 
-Its limit of 1,000 calls a query is lifted in both.
+Its limit of 1,000 calls a query is lifted in both. The key is in the environment, not in its file of models.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def load(job: Job) -> Callable[[], Answers]:
     with duckdb.connect(str(home / "rows.duckdb")) as made:
         made.execute("CREATE TABLE messages (id BIGINT, body TEXT)")
         made.executemany("INSERT INTO messages VALUES (?, ?)", [[row["id"], row["body"]] for row in job.rows])
-    model = {"model": "openai/sim", "api_base": job.url, "api_key": "sk-none", "temperature": 0, "max_tokens": 1}
+    model = {"model": "openai/sim", "api_base": job.url, "temperature": 0, "max_tokens": 1}
     models = [{"modalities": ["text"], "priority": 10, "kwargs": {"filter": model, "join": model}}]
     (home / "models.json").write_text(json.dumps({"models": models}))
 

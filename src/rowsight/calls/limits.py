@@ -15,6 +15,9 @@ Signal = Literal["ok", "slow", "overload", "neutral"]
 it (429, 503, a timeout), or nothing."""
 
 FIRST_LIMIT = 16
+_FIRST_STEPS = 3.0
+"""Slots that each call borne adds before the first rejection: the limit quadruples per round trip. Doubling takes 0.3 s longer
+to 256 in flight at 200 ms, and rejects about as many calls at the end: the limit is brought back one rejection at a time."""
 MINUTE = 60.0
 _SAMPLE = 24
 """Calls needed at a halved limit before it is said what halving did, and calls in a row that are needed to say that
@@ -71,10 +74,11 @@ class TokenBucket:
 class Concurrency:
     """The number of calls that one server bears at once, found from below and held.
 
-    The limit doubles per round trip (slow start) until calls are rejected. Each rejection then takes one slot away, so
-    that the limit lands on what the server does serve instead of a multiple of it; then it is held, and probed upwards at
-    growing intervals, as TCP CUBIC holds its plateau. Rejections that go on at the same rate after the limit was halved
-    are not about load: their rate becomes a base rate that is no longer answered, and growth goes on.
+    The limit quadruples per round trip (slow start) until calls are rejected, and doubles in later searches. Each
+    rejection then takes one slot away, so that the limit lands on what the server does serve instead of a multiple of it;
+    then it is held, and probed upwards at growing intervals, as TCP CUBIC holds its plateau. Rejections that go on at the
+    same rate after the limit was halved are not about load: their rate becomes a base rate that is no longer answered,
+    and growth goes on.
 
     ``cap`` is never exceeded; the limit never falls below 1.
     """
@@ -87,6 +91,7 @@ class Concurrency:
         "_hold",
         "_lost",
         "_mark",
+        "_met",
         "_probe_at",
         "_rejected",
         "_since",
@@ -104,6 +109,8 @@ class Concurrency:
         self.in_flight = 0
         self.base = 0.0
         """The share of calls that is rejected whatever the load."""
+        self._met = False
+        """Whether a call was rejected beyond the base rate, ever."""
         self._clock = clock
         self._restart()
         self._hold = _SHORTEST_HOLD
@@ -168,7 +175,7 @@ class Concurrency:
         if position * 2 < self.limit or self.limit >= self.cap:
             return
         if self._slow_start:
-            self._grow(1.0)
+            self._grow(1.0 if self._met else _FIRST_STEPS)
         elif not self._mark and self._clock() >= self._probe_at and self._since >= self.limit:
             self._grow(self._step)
             self._step = min(2 * self._step, max(1.0, self.limit / 4))
@@ -195,6 +202,7 @@ class Concurrency:
 
     def _shrink(self, pause: float) -> None:
         self._since = 0
+        self._met = True
         if not self._mark:
             self._mark = self.limit
             self._hold = min(_LONGEST_HOLD, max(2 * self._hold, _PROBE_SHARE * pause))
