@@ -269,7 +269,7 @@ class Composite(OverRows):
         self._let_sql_know(parts, np.flatnonzero(known & holds), decision)
         return certificate
 
-    async def codes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    async def codes(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Ask about rows of the population until each is decided; return 1 where the predicate holds, else 0."""
         missing = {"skipped": SKIPPED, "failed": UNANSWERED}
         found = await self.outcomes(rows, "WHERE under guarantee")
