@@ -13,6 +13,7 @@ from rowsight.execution.asking import Arguments, Told
 from rowsight.execution.queried import QueryResult, Tables, queried
 from rowsight.execution.queries import Stage
 from rowsight.execution.report import Report
+from rowsight.guarantees.columns import Standing
 from rowsight.operators import Question
 from rowsight.plan.schema import Bool, Label, Number, Struct
 from rowsight.plan.sql.text import Parsed
@@ -62,7 +63,8 @@ async def explained(parsed: Parsed, tables: Tables, *, locked: bool) -> QueryRes
     total = sum(s.asked for s in result.stages)
     closing = f"about {total:,} calls (filters are guessed to pass half of what they see)" if total else "no calls"
     report = Report("", "")
-    return QueryResult(_as_rows([*lines, f"then: {result.sql}", closing]), report, result.stages, result.sql)
+    rows = _as_rows([*lines, f"then: {result.sql}", *map(_column, result.standings), closing])
+    return replace(result, rows=rows, report=report)
 
 
 def analyzed(result: QueryResult) -> QueryResult:
@@ -70,7 +72,11 @@ def analyzed(result: QueryResult) -> QueryResult:
     lines = [_line(i, s, result.report, "asked") for i, s in enumerate(result.stages, 1)]
     total = sum(s.asked for s in result.stages)
     closing = f"{total:,} distinct questions, {result.report.calls:,} calls sent, {len(result):,} rows"
-    return replace(result, rows=_as_rows([*lines, f"then: {result.sql}", closing]))
+    return replace(result, rows=_as_rows([*lines, f"then: {result.sql}", *map(_column, result.standings), closing]))
+
+
+def _column(standing: Standing) -> str:
+    return f"column {standing}"
 
 
 def _line(place: int, stage: Stage, report: Report, word: str) -> str:

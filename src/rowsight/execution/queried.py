@@ -18,8 +18,10 @@ from rowsight.execution.composite import Composite, Forgetful, Records
 from rowsight.execution.queries import Answers, Oracle, QueryRun, Stage
 from rowsight.execution.report import AskReport, Report
 from rowsight.guarantees.certificate import Certificate
+from rowsight.guarantees.columns import Standing, standings
 from rowsight.plan.sql.place import SqlError
 from rowsight.plan.sql.planner import plan
+from rowsight.plan.sql.reach import demands
 from rowsight.plan.sql.spellings import canonical
 from rowsight.plan.sql.text import Parsed
 
@@ -39,6 +41,8 @@ class QueryResult:
     report: Report
     stages: list[Stage] = field(default_factory=list)
     sql: str = ""
+    standings: tuple[Standing, ...] = ()
+    """How each column stands: asked, certified, certified for one table only, or not certified, and why."""
 
     def to_arrow(self) -> pa.Table:
         """Return the rows as an Arrow table."""
@@ -104,10 +108,12 @@ async def queried(
     """
     started = time.perf_counter()
     tree, calls = canonical(parsed)
-    if shares and (parsed.guarantee is not None or any(call.levels for call in calls.listed)):
+    if shares and (parsed.guarantee is not None or calls.figures or any(call.levels for call in calls.listed)):
         raise SqlError(
-            "a query with a guarantee asks each row in a request of its own; leave rows_per_call out, or the guarantee"
+            "a query with a guarantee or an estimate asks each row in a request of its own; leave rows_per_call out"
         )
+    demanded = demands(tree, parsed.guarantee)
+    columns = standings(tree, calls, demanded) if calls.listed else ()
     answers = [Answers.of(c) for c in calls.listed]
     workspace = Workspace(tables.sources, tables.databases, locked=locked)
     run = QueryRun(workspace, oracle, answers, records=records or Forgetful(), seed=seed, model=model)
@@ -116,7 +122,7 @@ async def queried(
             workspace.run(statement)
         run.open()
         if calls.listed:
-            sql = await run.follow(plan(tree, calls, parsed.guarantee))
+            sql = await run.follow(plan(tree, calls, demanded))
         else:
             sql = tree.sql("duckdb", normalize_functions=False)
         rows = workspace.table(sql)
@@ -126,7 +132,7 @@ async def queried(
         workspace.close()
     report = reported(run, model)
     report.output_rows, report.seconds = rows.num_rows, time.perf_counter() - started
-    return QueryResult(rows, report, run.stages, sql)
+    return QueryResult(rows, report, run.stages, sql, columns)
 
 
 def ran(statement: str, tables: Tables) -> QueryResult:
@@ -179,6 +185,14 @@ def reported(run: QueryRun, model: str) -> Report:
         else:
             ask = report.asks[run.answers.index(driver.answers)]
             ask.certificate, ask.cascade = certificate, {"rows": driver.rows, "asked": driver.asked_rows}
+    for totalled in run.totals:
+        ask = AskReport("estimate", " / ".join(c.template for c in totalled.calls), "estimate")
+        ask.cascade = totalled.summary()
+        report.asks.append(ask)
+        if not totalled.reached:
+            report.notes.append(
+                "the budget was spent before the intervals were as narrow as wanted; they hold as they are"
+            )
     report.budget_spent = report.total("skipped") > 0
     lost = report.total("failed") + report.total("skipped")
     if lost:

@@ -15,7 +15,6 @@ from sqlglot import exp
 from rowsight.plan.sql import composite, order, top, totals
 from rowsight.plan.sql.calls import Calls, number_of
 from rowsight.plan.sql.clauses import (
-    certifiable,
     forbidden,
     is_aggregate,
     joined,
@@ -28,6 +27,7 @@ from rowsight.plan.sql.clauses import (
 from rowsight.plan.sql.guards import decided, guard, true
 from rowsight.plan.sql.place import SqlError
 from rowsight.plan.sql.pushdown import pushed_down
+from rowsight.plan.sql.reach import Demands
 from rowsight.plan.sql.requests import Ask, Columns, Giving, Materialize, Measure, Planning, Steps
 from rowsight.plan.sql.source import Scope, Source, rendered, scoped
 from rowsight.plan.sql.walk import conjunction, conjuncts, has_lookup, lookups, nested, own
@@ -36,11 +36,12 @@ _SLICE = 4096
 _MOMENTS = ("now", "today", "transaction_timestamp", "get_current_timestamp", "current_localtimestamp")
 
 
-def plan(tree: exp.Query, calls: Calls, levels: dict[str, float] | None = None) -> Planning:
-    """Yield what must be asked, and return the SQL of the result. ``tree`` is changed in place."""
-    planner = _Planner(calls)
-    if levels is not None:
-        planner.levels[id(certifiable(tree))] = levels
+def plan(tree: exp.Query, calls: Calls, demands: Demands | None = None) -> Planning:
+    """Yield what must be asked, and return the SQL of the result. ``tree`` is changed in place.
+
+    ``demands``: the levels demanded of its SELECTs (``reach``).
+    """
+    planner = _Planner(calls, levels=demands or {})
     pushed_down(tree)
     yield from _one_moment(tree)
     yield from planner.query(tree, ())
@@ -65,7 +66,7 @@ class _Planner:
     calls: Calls
     handled: set[int] = field(default_factory=set)
     kept: int = 0
-    levels: dict[int, dict[str, float]] = field(default_factory=dict)
+    levels: Demands = field(default_factory=dict)
     """The guarantee demanded of a SELECT, by its identity."""
 
     def query(self, query: exp.Query, scope: Scope) -> Steps:
@@ -208,8 +209,6 @@ class _Block:
             source = source.also(part)
 
     def _certified(self, source: Source, asked: list[exp.Expr], levels: dict[str, float]) -> Steps:
-        if not asked:
-            raise SqlError("WITH GUARANTEE needs an AI condition in WHERE; there is none, so the result is exact")
         if any(self._leveled(part) for part in asked):
             raise SqlError("a call has a guarantee of its own and the query has one, too; leave one of them out")
         if totals.aggregated(self.select):

@@ -204,14 +204,15 @@ def _names_certificates(parsed: Parsed) -> list[str]:
 
 def _listed(result: QueryResult, query: str) -> list[dict[str, Any]]:
     """Return a line for each certificate of a result, and for a query that asked about every row a line that says so."""
-    lines = []
+    lines: list[tuple[str | None, ...]] = []
     for ask in result.report.asks:
         if (certificate := ask.certificate) is not None:
             covers = "the rows that come out" if ask.operator == "where" else "the answers of this call on its rows"
             words = (certificate.statement, covers)
             lines.append((ask.question, "certified" if certificate.certified else "not certified", *words))
-        elif ask.operator != "where":
+        elif ask.operator not in ("where", "estimate"):
             lines.append((ask.question, "asked", "every row that mattered was asked", "the answers of this call"))
+    lines += [(None, s.level, s.why, f"column {s.column}") for s in result.standings]
     names = CERTIFICATE_COLUMNS.names
     return [dict(zip(names, (query, *line), strict=True)) for line in lines]
 
