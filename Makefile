@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench-pii install demo test lint docs validity chaos soak fuzz-sql bench bench-throughput bench-accuracy bench-zones promises clean
+.PHONY: charts bench-pii install demo test lint docs validity chaos soak fuzz-sql bench bench-throughput bench-accuracy bench-zones promises clean
 
 install: .venv/installed
 .venv/installed: pyproject.toml
@@ -75,6 +75,10 @@ promises: .venv/developed
 # Precision and recall of the personal-data finder, beside presidio's pattern recognisers.
 bench-pii: .venv/developed
 	$(BIN)/python benchmarks/pii.py
+
+# The script that a report draws its charts with, bundled from the npm registry (package-lock.json names each version).
+charts:
+	cd charts && npm ci && npm run build
 
 clean:
 	rm -rf .venv build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rowsight.execution.result import Result
     from rowsight.surfaces.figure import Figure
     from rowsight.surfaces.themes import ThemesQuery
+    from rowsight.surfaces.understanding import UnderstandQuery
 
 DEFAULT_INTO = "answer"
 
@@ -254,11 +255,40 @@ class Table:
         """Keep the first ``count`` rows; no more is asked than it takes."""
         return Table(self._session, Limit(self._plan, count))
 
-    def profile(self) -> Profile:
-        """Return what each column is, without a model: types, ranges, languages, near-duplicates, personal data."""
-        from rowsight.execution.profile import profiled  # noqa: PLC0415 - loads on use
+    def profile(self, *, out: str | Path | None = None, lang: str | None = None) -> Profile:
+        """Return what each column is, without a model: types, ranges, languages, near-duplicates, personal data.
 
-        return profiled(self._session, self._plan)
+        ``out`` writes a report, too (``.html`` or ``.json``), in ``lang`` (``en`` or ``zh``) or the texts' own language.
+        """
+        from rowsight.execution.profile import profiled  # noqa: PLC0415 - loads on use
+        from rowsight.surfaces.report import check_report, write_report  # noqa: PLC0415
+
+        if out is not None:
+            check_report(Path(out))
+        found = profiled(self._session, self._plan)
+        if out is not None:
+            write_report(found, Path(out), lang=lang)
+        return found
+
+    def understand(
+        self,
+        *,
+        text: str | None = None,
+        time: str | None = None,
+        by: str | None = None,
+        k: int | None = None,
+        question: str | None = None,
+        lang: str | None = None,
+    ) -> UnderstandQuery:
+        """Look at the table as a whole: profile, anomalies, themes and a summary whose sentences cite rows.
+
+        ``text`` names the column of texts (the one with the longest, where it is left out), ``time`` and ``by`` the columns
+        by which change and groups are told (chosen, too). ``k`` and ``question`` are those of ``themes``. ``lang`` is the
+        language of the report: ``en`` or ``zh``, the texts' own where it is left out. The profile is made at once.
+        """
+        from rowsight.surfaces.understanding import UnderstandQuery, Wanted  # noqa: PLC0415 - loads on use
+
+        return UnderstandQuery(self, self._session, Wanted(text, time, by, k, question, lang))
 
     def explain(self) -> str:
         """Return the plan as text: what the optimizer makes of it, highest step first."""

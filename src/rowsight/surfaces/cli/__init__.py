@@ -21,6 +21,7 @@ _COMMANDS = {
     "score": ("asks", "Give every row a number in a range."),
     "complete": ("asks", "Write a text about every row."),
     "summarize": ("gathers", "Say in a few sentences what all rows say, with the rows that say it."),
+    "understand": ("understand", "Look at a table as a whole, in one report."),
     "profile": ("profile", "Say what each column of a table is; no model is asked."),
     "rank": ("gathers", "Find the rows that come first by a question, in order."),
     "themes": ("themes", "Find what the rows speak of, and what has changed since."),

@@ -5,34 +5,35 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import orjson
 
 from rowsight.core.errors import OutputError
 from rowsight.engines.arrow import jsonable
 
-_ENDINGS = (".json",)
+if TYPE_CHECKING:
+    from rowsight.execution.profile import Profile
+    from rowsight.execution.understand.understood import Understanding
 
-
-class Reported(Protocol):
-    """What a report is made of."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON holds it."""
+_ENDINGS = (".html", ".json")
 
 
 def check_report(path: Path) -> None:
     """Raise ``OutputError`` where a report can't be written, before anything is paid."""
     if path.suffix.lower() not in _ENDINGS:
         raise OutputError(f"--out {path}: the ending says no form of a report; use one of {', '.join(_ENDINGS)}")
+    if path.suffix.lower() == ".html":
+        from rowsight.surfaces.report.charts import altair  # noqa: PLC0415 - only where charts are drawn
+
+        altair()
     if not path.absolute().parent.is_dir():
         raise OutputError(f"--out {path} can't be written: the folder {path.parent} doesn't exist; make it first")
 
 
-def write_report(reported: Reported, path: Path) -> None:
-    """Write a report; it appears whole or not at all."""
-    content = orjson.dumps(reported.as_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=jsonable)
+def write_report(reported: Profile | Understanding, path: Path, *, lang: str | None = None) -> None:
+    """Write a report in ``lang`` (the texts' own, where it is ``None``); it appears whole or not at all."""
+    content = _html(reported, lang) if path.suffix.lower() == ".html" else _json(reported)
     try:
         with tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}.", delete=False) as part:
             part.write(content)
@@ -40,3 +41,13 @@ def write_report(reported: Reported, path: Path) -> None:
         os.replace(part.name, path)  # noqa: PTH105 - in one step for whoever reads it
     except OSError as error:
         raise OutputError(f"{path} can't be written: {error.strerror or error}; choose another place") from error
+
+
+def _html(reported: Profile | Understanding, lang: str | None) -> bytes:
+    from rowsight.surfaces.report.document import document  # noqa: PLC0415 - altair loads on use
+
+    return document(reported, lang).encode("utf-8", "replace")
+
+
+def _json(reported: Profile | Understanding) -> bytes:
+    return orjson.dumps(reported.as_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS, default=jsonable)

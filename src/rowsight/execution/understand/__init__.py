@@ -1,0 +1,1 @@
+"""What a table says, brought together: profile, anomalies, themes, summary, and what it cost."""
