@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from rowsight.calls.request import Answer
+    from rowsight.execution.audit import Audit
+    from rowsight.execution.review import Review
     from rowsight.guarantees.certificate import Certificate
 
 ROWS_FILE = "rows.arrow"
@@ -42,8 +44,10 @@ class Result:
         trace: Trace,
         unjudged: dict[str, Unjudged],
         lookup: Provenance,
+        state: Path,
     ) -> None:
         self.report = report
+        self._state = state
         self._directory, self._trace, self._unjudged, self._lookup = directory, trace, unjudged, lookup
         self._rows = Path(directory.name) / ROWS_FILE
 
@@ -138,6 +142,34 @@ class Result:
             "cost": pa.array([a and a.cost for a in found], pa.float64()),
         }
         return pa.table(columns)
+
+    def sample_for_review(
+        self,
+        count: int,
+        path: str | Path,
+        *,
+        into: str | None = None,
+        seed: int = 0,
+        within: float = 0.0,
+        confidence: float = 0.95,
+        show_answers: bool = False,
+    ) -> Review:
+        """Draw ``count`` answered rows at random and write them to a sheet that people fill in (CSV, Parquet or Excel).
+
+        ``into`` names the question by its column (default: the last). What is drawn, and the answers as they are now,
+        are frozen in the state directory. The sheet shows the answers only with ``show_answers``; scores agree when
+        they differ by no more than ``within``. ``audit`` says what the filled sheet proves, with ``confidence``.
+        """
+        from rowsight.execution.review import ReviewOptions, drawn_for_review, question_of  # noqa: PLC0415 - loads on use
+
+        options = ReviewOptions(count, seed, within, confidence, show_answers)
+        return drawn_for_review(self.to_arrow(), question_of(self.report, into), Path(path), self._state, options)
+
+    def audit(self, path: str | Path) -> Audit:
+        """Say how many of the answers people agree with, from a sheet of ``sample_for_review`` that was filled in."""
+        from rowsight.execution.audit import audited  # noqa: PLC0415 - loads on use
+
+        return audited(Path(path), self._state)
 
     def write_provenance(self, path: str | Path) -> None:
         """Write ``provenance()`` to a file whose ending says the format."""

@@ -115,7 +115,7 @@ class Run:
         report.output = None if out is None else str(out)
         await self._closing(work, gateway)
         unjudged = {name: ask.unjudged for name, ask in work.named().items()}
-        return Result(report, self._directory, trace, unjudged, gateway.provenance())
+        return Result(report, self._directory, trace, unjudged, gateway.provenance(), self._state)
 
     async def _stream(self, plan: Node, out: Path | None, work: Work, end: End) -> None:
         schema = end.schema(plan, work.relations)
