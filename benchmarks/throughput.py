@@ -6,7 +6,7 @@ The server is `rowsight simulate` in a process of its own. First part: N rows at
 calls in flight, against the ideal N x latency / in flight and against a bare loop, which shows what the machine bears at
 that moment; the run reads a file, keeps a ledger and writes a file. Second part: no latency; CPU seconds of this process
 for a row, every part of the run included (reading, prompts, ledger's thread, writing), beside a bare loop that sends the
-same bodies and reads the answers. Ratios within a round are what counts.
+same bodies and reads the answers. Ratios within a round are what counts. Figures are kept in ``results/throughput.json``.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -29,6 +31,7 @@ from rowsight.plan.template import fence
 from rowsight.session import Session
 from rowsight.surfaces.table import read
 
+RESULTS = Path(__file__).resolve().parent / "results" / "throughput.json"
 QUESTION = "Is {body} a complaint about delivery?"
 
 
@@ -85,19 +88,27 @@ def bare(url: str, rows: int, in_flight: int) -> tuple[float, float]:
     return uvloop.run(main())
 
 
-def wall_times(options: argparse.Namespace, folder: Path) -> None:
+def wall_times(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Wall seconds of a run beside the ideal and beside the bare loop, round by round."""
     print(f"{'in flight':>10}{'rows':>10}{'ideal s':>10}{'bare s':>10}{'run s':>10}{'x ideal':>10}{'x bare':>10}")
-    server = Server(folder / "table.jsonl", latency=options.latency)
+    server, found = Server(folder / "table.jsonl", latency=options.latency), {}
     for in_flight in options.in_flight:
         ideal = options.rows * options.latency / 1000 / in_flight
-        loop, _ = bare(server.url, options.rows, in_flight)
-        wall, _ = run(folder / "table.jsonl", server.url, folder, in_flight)
-        seconds = f"{ideal:>10.1f}{loop:>10.1f}{wall:>10.1f}"
-        print(f"{in_flight:>10}{options.rows:>10,}{seconds}{wall / ideal:>10.3f}{wall / loop:>10.3f}", flush=True)
+        loops, walls = [], []
+        for _ in range(options.wall_rounds):
+            loops.append(bare(server.url, options.rows, in_flight)[0])
+            walls.append(run(folder / "table.jsonl", server.url, folder, in_flight)[0])
+            seconds = f"{ideal:>10.1f}{loops[-1]:>10.1f}{walls[-1]:>10.1f}"
+            ratios = f"{walls[-1] / ideal:>10.3f}{walls[-1] / loops[-1]:>10.3f}"
+            print(f"{in_flight:>10}{options.rows:>10,}{seconds}{ratios}", flush=True)
+        given = {"rows": options.rows, "latency_ms": options.latency}
+        found[str(in_flight)] = {**given, "ideal": ideal, "bare": loops, "run": walls}
     server.stop()
+    return found
 
 
-def cpu_times(options: argparse.Namespace, folder: Path) -> None:
+def cpu_times(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """CPU microseconds of a row, and how often that of the bare loop."""
     table = write_table(folder / "small.jsonl", options.cpu_rows)
     server = Server(table)
     figures: dict[str, list[float]] = {"bare aiohttp loop": [], "run without a ledger": [], "run with a ledger": []}
@@ -109,9 +120,13 @@ def cpu_times(options: argparse.Namespace, folder: Path) -> None:
     server.stop()
     base = figures["bare aiohttp loop"]
     print(f"{'':24}{'CPU us/row':>12}{'x bare':>10}   ({options.cpu_rows:,} rows, median of {options.rounds})")
+    found = {}
     for name, seconds in figures.items():
         ratio = statistics.median(s / b for s, b in zip(seconds, base, strict=True))
-        print(f"{name:24}{statistics.median(seconds) / options.cpu_rows * 1e6:>12.0f}{ratio:>10.2f}", flush=True)
+        each = statistics.median(seconds) / options.cpu_rows * 1e6
+        found[name] = {"microseconds": each, "x bare": ratio}
+        print(f"{name:24}{each:>12.0f}{ratio:>10.2f}", flush=True)
+    return found
 
 
 def main() -> None:
@@ -121,13 +136,16 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=200.0, help="milliseconds")
     parser.add_argument("--cpu-rows", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--wall-rounds", type=int, default=3, help="wall times taken at each number in flight")
     parser.add_argument("--skip-wall", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rowsight-throughput-") as folder:
-        cpu_times(options, Path(folder))
+        found = {"cpu": cpu_times(options, Path(folder))}
         if not options.skip_wall:
             write_table(Path(folder) / "table.jsonl", options.rows)
-            wall_times(options, Path(folder))
+            found["wall"] = wall_times(options, Path(folder))
+    found["load_average"] = round(os.getloadavg()[0], 1)
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
