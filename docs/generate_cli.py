@@ -33,7 +33,7 @@ Progress goes to stderr, and only to a terminal. Nothing asks for confirmation w
 | 0 | done; rows may have failed, and the report says so |
 | 2 | bad input: one line on stderr says what and how to mend it, nothing on stdout |
 | 3 | the budget is spent; what was answered is kept |
-| 130 | stopped with Ctrl-C; what was answered is kept |
+| 130 | stopped with Ctrl-C; what was answered is kept; a certified run writes what it has proved by then |
 
 `--json` prints one object:
 
@@ -52,6 +52,7 @@ Progress goes to stderr, and only to a terminal. Nothing asks for confirmation w
 | `cost` | US dollars; `null` when a price is unknown |
 | `seconds` | wall time |
 | `certificates` | what the run can prove |
+| `curves` | for each certified question, what was spent against what could be promised ([the curve](anytime.md)) |
 | `output` | the file written, or `null` |
 | `run` | the run's name, for `rowsight show` and `rowsight resume` |
 

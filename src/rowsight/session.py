@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from rowsight.execution.gathering import RankedRows, Summarized
     from rowsight.execution.preview import Difference
     from rowsight.execution.result import Result
-    from rowsight.execution.run import End
+    from rowsight.execution.run import End, Run
 
 
 def default_state(environment: Mapping[str, str]) -> Path:
@@ -50,12 +51,15 @@ class Session:
     """What several tables share: the state directory, the environment that keys come from, an engine, a listener.
 
     ``state`` is where the ledger lives; ``environment`` is read when a call is sent and never kept elsewhere.
+    ``stopping``, once set (from a signal or another thread), stops the run that goes on: nothing more is sent, and a
+    certified question ends with the certificate reached so far.
     """
 
     state: Path | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     listener: Listener = ignore
     engine: Engine = field(default_factory=DuckDBEngine)
+    stopping: threading.Event = field(default_factory=threading.Event, repr=False)
     _sources: dict[str, Source] = field(default_factory=dict, repr=False)
 
     def scan(self, value: Any) -> Scan:
@@ -112,9 +116,7 @@ class Session:
         resuming: str | None = None,
     ) -> Result:
         """Run a plan inside a running event loop."""
-        from rowsight.execution.run import Run  # noqa: PLC0415 - loads on use
-
-        run = Run(self.engine, self.sources(plan), options, self.state_directory, self.environment, self.listener)
+        run = self._run(plan, options)
         return await run.execute(plan, Path(out) if out is not None else None, spec or {}, resuming)
 
     def estimate_summary(self, ask: Summarize, options: RunOptions) -> Estimate:
@@ -173,10 +175,14 @@ class Session:
         resuming: str | None,
     ) -> Result:
         """Run a plan to an end of its own."""
+        run = self._run(plan, options)
+        return await run.execute(plan, Path(out) if out is not None else None, spec or {}, resuming, end)
+
+    def _run(self, plan: Node, options: RunOptions) -> Run:
         from rowsight.execution.run import Run  # noqa: PLC0415 - loads on use
 
-        run = Run(self.engine, self.sources(plan), options, self.state_directory, self.environment, self.listener)
-        return await run.execute(plan, Path(out) if out is not None else None, spec or {}, resuming, end)
+        where = self.state_directory, self.environment
+        return Run(self.engine, self.sources(plan), options, *where, self.listener, self.stopping)
 
     async def asummarize(
         self,

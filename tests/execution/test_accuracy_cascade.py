@@ -170,7 +170,7 @@ def test_condition_2_broken_by_mending_them():
         def observe(self, places, wrong, answered):
             super().observe(places, wrong, np.ones_like(answered))
 
-    class Blind(module._Run):
+    class Blind(module.AccuracyRun):
         def _trials(self, code):
             trials = super()._trials(code)
             for trial in trials:
@@ -313,7 +313,7 @@ def test_condition_7_a_worthless_proxy_costs_no_more_than_all_rows():
 
 
 def test_condition_7_broken_by_throwing_samples_away():
-    class Forgetful(module._Run):
+    class Forgetful(module.AccuracyRun):
         def _ask(self, rows, purpose):
             before = self.asked.copy()
             self.asked[rows] = False

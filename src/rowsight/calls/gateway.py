@@ -95,7 +95,7 @@ class Gateway:
         self._roomy.set()
         self._waiting = self._open = 0
         self._settled = asyncio.Event()
-        self._spent = False
+        self._spent = self.stopped = False
 
     async def ask_many(self, requests: Sequence[Request], check: Check) -> list[Delivery]:
         """Return what came of each request, in order. Equal requests are asked once, now and ever."""
@@ -131,6 +131,29 @@ class Gateway:
     async def room(self) -> None:
         """Return when more questions may be put: few enough wait for a slot."""
         await self._roomy.wait()
+
+    def stop(self) -> None:
+        """Send nothing more that isn't on its way: what is left comes back as it does when the budget is spent."""
+        self.stopped = self._spent = True
+        self._settled.set()
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing more is sent: the budget is spent, or the run was asked to stop (``stopped``)."""
+        return self._spent
+
+    async def affordable(self, example: Request) -> int | None:
+        """Return about how many calls the money left is enough for, ``None`` without a budget.
+
+        At the mean price of the calls so far; before the first, at the most that a request like ``example`` can cost.
+        """
+        account = await self._ledger.account(self._parts.run)
+        budget, left = account.budget, account.left
+        if budget is None or left is None:
+            return None
+        made = account.spent.calls
+        each = budget.part(account.spent) / made if made else budget.part(self._parts.worst(example))
+        return int(left / max(each, 1))
 
     async def recorded(self, keys: Sequence[bytes]) -> set[bytes]:
         """Return those of ``keys`` that have an answer in the ledger."""
@@ -275,11 +298,6 @@ class Gateway:
     def worst(self, request: Request) -> Amounts:
         """Return the most that a request can cost."""
         return self._parts.worst(request)
-
-    @property
-    def spent(self) -> bool:
-        """Whether the budget is spent."""
-        return self._spent
 
     async def _claimed(self, request: Request, worst: Amounts) -> Delivery | None:
         """Reserve the call; return a delivery where nothing is to be sent, ``None`` when the call is ours to make."""

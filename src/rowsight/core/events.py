@@ -39,7 +39,22 @@ class CascadeNote:
     values: dict[str, Any]
 
 
-Event = Progress | Warned | CascadeNote
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What a certified run has spent by a moment and could promise if it stopped there.
+
+    asked: rows whose answer was bought or known; calls, cost: of the whole run (US dollars, ``None`` when a price is
+    unknown); stage: "training", "certifying" or "done"; promise: a level for each metric that has one.
+    """
+
+    asked: int
+    calls: int
+    cost: float | None
+    stage: str
+    promise: dict[str, float]
+
+
+Event = Progress | Warned | CascadeNote | CurvePoint
 Listener = Callable[[Event], None]
 
 

@@ -22,10 +22,11 @@ from rowsight.core.events import CascadeNote, Warned
 from rowsight.core.identity import digest
 from rowsight.engines.arrow import as_text
 from rowsight.engines.base import text_name
+from rowsight.execution.anytime import Affordable, Curve
 from rowsight.execution.asking import NULL, Arguments, Told, answered, arguments_of, ask_each, record
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.dear import dear
-from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
+from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Afford, Ask, Decision, Freeze, Note
 from rowsight.execution.codes import codes_of
 from rowsight.execution.ordered import Piece
 from rowsight.guarantees.certificate import Certificate, array_digest, seal
@@ -263,6 +264,10 @@ class Driver:
         self.oracles: dict[str, None] = {}
         self.repeated = False
         self.warned = False
+        self.curve = Curve(work.gateway, work.listener, work.options.stop_when)
+        self.affordable = Affordable(
+            work.gateway, self.subject, f"afford:{self.subject.hex()}:{self._demand}", population.count
+        )
         answer = ask.question.answer
         self.number = isinstance(answer, Number)
         self.codes = codes_of(answer)
@@ -293,12 +298,19 @@ class Driver:
                 return decision
             reply = await self._reply(request)
 
-    async def _reply(self, request: Ask | Freeze | Note) -> NDArray[Any] | None:
+    async def _reply(self, request: Ask | Afford | Freeze | Note) -> NDArray[Any] | None:
         match request:
             case Ask(rows=rows, purpose=purpose):
                 return await self._asked(rows, alone=purpose == "certify")
+            case Afford():
+                example = self.inquiry.request(self.population.arguments(np.zeros(1, np.int64))[0])
+                assert example is not None  # rows of the population can be asked
+                return np.array([await self.affordable.rows(example)], np.int64)
             case Freeze(record=frozen):
+                await self.affordable.freeze()
                 await self.work.gateway.keep(f"frozen:{self.subject.hex()}", frozen)
+            case Note(kind="promise", values=values):
+                self.curve.add(values)
             case Note(kind=kind, values=values):
                 self.work.listener(CascadeNote(kind, values))
                 self._warn(kind, values)
@@ -327,7 +339,7 @@ class Driver:
             self.from_ledger[row] |= one.from_ledger
             if self.shares and one.key is not None:
                 self.keys[row] = one.key
-            if one.status != "asked":
+            if one.status == "failed":
                 self.failed[row] = one
         self.oracles.update(dict.fromkeys(t.oracle for t in told if t.oracle is not None))
         return np.array([self._coded(t) for t in told], np.float64 if self.number else np.int64)
@@ -344,11 +356,16 @@ class Driver:
         """Names the table, the question and the model: attempts at it are counted together."""
         return hashlib.sha256(self.kind + self.population.table_digest + self.inquiry.identity.encode()).digest()
 
+    @property
+    def _demand(self) -> str:
+        """Names what is demanded: the same demand again goes on with the same attempt."""
+        options = self.work.options
+        return digest([self.ask.guarantee, options.seed, *([options.rows_per_call] if self.shares else [])])
+
     async def _attempt(self) -> dict[str, Any]:
         """Return this attempt's number and which rows were answered when it began, from the ledger where it began before."""
         gateway = self.work.gateway
-        way = [self.ask.guarantee, self.work.options.seed, *([self.work.options.rows_per_call] if self.shares else [])]
-        name = f"attempt:{self.subject.hex()}:{digest(way)}"
+        name = f"attempt:{self.subject.hex()}:{self._demand}"
         kept = await gateway.kept(self.subject, name)
         self.repeated = kept is not None
         if kept is None:
@@ -388,6 +405,8 @@ class Driver:
         """
         if not decision.certificate:
             return None
+        if self.curve.points:
+            self.curve.end(int(decision.asked.sum()), decision.certificate["reached"])
         body = {k: v for k, v in decision.certificate.items() if k not in ("format", "not_covered", "digest")}
         body["oracle"] = list(self.oracles)
         body["self_agreement"] = await self._self_agreement(decision)
@@ -437,6 +456,7 @@ class Driver:
         report = self.work.asks[id(self.ask)]
         report.report.certificate = certificate
         report.report.cascade = decision.summary
+        report.report.curve = self.curve.points
         places = self.population.places
         start = done = 0
         for batch in self.population.spool.batches():
@@ -479,6 +499,8 @@ class Driver:
         if number in self.failed:
             return self.failed[number]
         code = decision.answers[number]
+        if not decision.asked[number] and code == (-np.inf if self.number else SKIPPED):
+            return Told(None, "skipped")
         value = float(code) if self.number else self.codes.value(int(code))
         request = self.inquiry.request(arguments)
         key = self.keys.get(number, None if request is None else request.key)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from rowsight.core.identity import digest
 from rowsight.execution.asking import Arguments, Told
 from rowsight.execution.cascade import cascade_for
-from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
+from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Afford, Ask, Decision, Freeze, Note
 from rowsight.guarantees.certificate import Certificate, array_digest, seal
 from rowsight.operators import operator
 from rowsight.plan.guarantee import Guarantee, demanded
@@ -150,7 +150,7 @@ class Cascaded(ABC):
                 return found
             reply = await self._reply(request, subject)
 
-    async def _reply(self, request: Ask | Freeze | Note, subject: bytes) -> NDArray[Any] | None:
+    async def _reply(self, request: Ask | Afford | Freeze | Note, subject: bytes) -> NDArray[Any] | None:
         match request:
             case Ask(rows=rows):
                 slices = [await self.codes(rows[i : i + _SLICE]) for i in range(0, len(rows), _SLICE)]
@@ -158,7 +158,7 @@ class Cascaded(ABC):
                 return np.concatenate(slices) if slices else empty
             case Freeze(record=frozen):
                 await self.run.records.keep(f"frozen:{subject.hex()}", frozen)
-            case Note():
+            case Afford() | Note():  # a level is always named in SQL, so nothing asks what the money is enough for
                 pass
         return None
 
@@ -324,6 +324,9 @@ class OneCall(Cascaded):
         decision, certificate = await self.decision(texts, texts_digest(rows))
         for place in np.flatnonzero(~decision.asked).tolist():
             code = decision.answers[place]
+            if code == (-np.inf if self.classes is None else SKIPPED):
+                told.setdefault(self.tuples[place], Told(None, "skipped"))
+                continue
             value = float(code) if self.classes is None else self.labels[int(code)]
             told.setdefault(self.tuples[place], Told(value, "proxied"))
         return certificate

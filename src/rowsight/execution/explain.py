@@ -66,7 +66,7 @@ def _demand(ask: Ask) -> str:
     if ask.guarantee is None or not ask.guarantee.metrics:
         return ""
     g = ask.guarantee
-    levels = ", ".join(f"{m} {getattr(g, m):g}" for m in g.metrics)
+    levels = ", ".join(f"the best {m}" if m in g.best else f"{m} {getattr(g, m):g}" for m in g.metrics)
     within = "" if g.within is None else f" within {g.within:g}"
     by = "" if g.by is None else f" in each {g.by}"
     return f" with {levels}{within}{by}, confidence {g.confidence:g}"
@@ -104,4 +104,5 @@ def _round(number: int, found: dict[str, Any]) -> str:
     names = {"proxied", "accepted", "rejected", "certifying", "rest"}
     plan = ", ".join(f"{name} {value:,}" for name, value in found.items() if name in names)
     quality = f", proxy right on {found['quality']:.1%}" if found.get("quality") is not None else ""
-    return f"round {number} ({found['stage']}, {found['asked']:,} asked so far): plan {plan}{quality}"
+    level = f", aiming at {found['level']:.4g}" if "level" in found else ""
+    return f"round {number} ({found['stage']}, {found['asked']:,} asked so far): plan {plan}{quality}{level}"

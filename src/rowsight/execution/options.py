@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rowsight.core.errors import InputError
+from rowsight.core.events import CurvePoint
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class RunOptions:
     leaves failed rows without an answer, ``raise`` raises at the end, after keeping everything. features: what a proxy sees
     beside the words: a column of vectors, or a function that makes vectors (rows x dimensions) of a list of texts, such
     as an embedding model's. seed: seeds every random
-    choice. self_agreement: so many
+    choice. stop_when: called with each ``CurvePoint`` of a certified run; where it says yes, the run stops with the
+    certificate reached so far. self_agreement: so many
     rows of a certified question are asked twice, and the certificate says on how many the model agrees with itself. ledger:
     keep a durable ledger (else answers live as long as the run). store_prompts: keep prompts there too.
     """
@@ -51,6 +53,7 @@ class RunOptions:
     ledger: bool = True
     features: str | Callable[[list[str]], Any] | None = None
     store_prompts: bool = False
+    stop_when: Callable[[CurvePoint], bool] | None = None
 
     def __post_init__(self) -> None:
         if not self.model.strip():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rowsight.core.events import CurvePoint
     from rowsight.execution.themes.found import Themes
     from rowsight.guarantees.certificate import Certificate
 
@@ -32,6 +33,8 @@ class AskReport:
     certificate: Certificate | None = None
     cascade: dict[str, Any] | None = None
     themes: Themes | None = None
+    curve: list[CurvePoint] = field(default_factory=list)
+    """What was spent against what could be promised, while a certified question was asked."""
 
     def count(self, statuses: list[str]) -> None:
         """Add rows by their status."""
@@ -62,6 +65,8 @@ class Report:
     output: str | None = None
     output_rows: int = 0
     budget_spent: bool = False
+    stopped: bool = False
+    """Whether the run was asked to stop before its end."""
     to_finish: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -91,6 +96,16 @@ class Report:
         """The counts, shares and means that the run estimated, the table's first, then each group's."""
         return [figure for c in self.certificates for figure in c.body.get("figures", ())]
 
+    @property
+    def proved(self) -> bool:
+        """Whether every certificate proves what was demanded."""
+        return all(certificate.certified for certificate in self.certificates)
+
+    @property
+    def curves(self) -> list[list[dict[str, Any]]]:
+        """The curve of each certified question, as plain values: what was spent, what could be promised."""
+        return [[asdict(point) for point in ask.curve] for ask in self.asks if ask.certificate is not None]
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report as the one JSON object that ``--json`` prints."""
         kept = [a.kept for a in self.asks if a.kept is not None]
@@ -107,6 +122,7 @@ class Report:
             "cost": self.cost,
             "seconds": round(self.seconds, 3),
             "certificates": [{k: v for k, v in c.body.items() if k != "proof"} for c in self.certificates],
+            "curves": self.curves,
             "failures": dict(self.failures),
             "output": self.output,
             "run": self.run,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import threading
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -14,7 +15,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from rowsight.calls.gateway import Gateway, open_gateway
-from rowsight.core.errors import BudgetError, FailedRowsError
+from rowsight.calls.ledger.base import RunStatus
+from rowsight.core.errors import BudgetError, FailedRowsError, InputError
 from rowsight.core.events import Listener
 from rowsight.engines.arrow import arrow_type
 from rowsight.engines.base import Engine, Relations
@@ -70,9 +72,11 @@ class Run:
         state: Path,
         environment: Mapping[str, str],
         listener: Listener,
+        stopping: threading.Event,
     ) -> None:
         self._engine, self._sources, self._options = engine, sources, options
         self._state, self._environment, self._listener = state, environment, listener
+        self._stopping = stopping
         self._directory = Scratch()
 
     async def execute(
@@ -82,6 +86,7 @@ class Run:
 
         ``end`` makes a table of its own out of the plan's rows.
         """
+        _check_budget(plan, self._options)
         run = resuming or new_run_id()
         fixed = any(isinstance(node, Ask) and node.guarantee is not None for node in walk(plan))
         relations = self._engine.open(self._sources)
@@ -91,6 +96,7 @@ class Run:
             ) as gateway:
                 return await self._through(plan, out, run, relations, gateway, end or Rows())
         finally:
+            self._stopping.clear()
             relations.close()
 
     async def _through(
@@ -141,14 +147,18 @@ class Run:
         report.cost = tally.cost
         report.note_truncated(tally.truncated)
         report.seconds = time.perf_counter() - started
-        report.budget_spent = report.total("skipped") > 0
+        report.stopped = gateway.stopped
+        report.budget_spent = (
+            gateway.spent and not gateway.stopped and (report.total("skipped") > 0 or not report.proved)
+        )
 
     async def _closing(self, work: Work, gateway: Gateway) -> None:
         """Record the end; raise where the caller wants failures raised. Every answer is kept by now."""
         report = work.report
-        if report.budget_spent:
+        if report.total("skipped"):
             report.to_finish = report.to_finish or gateway.to_finish(report.total("skipped"))
-        await gateway.end("budget" if report.budget_spent else "done", report.as_dict())
+        ended: RunStatus = "interrupted" if report.stopped else "budget" if report.budget_spent else "done"
+        await gateway.end(ended, report.as_dict())
         failed = report.total("failed")
         if self._options.on_failure == "raise" and failed:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.failures.most_common())
@@ -165,6 +175,8 @@ class Run:
         async def tick() -> None:
             while True:
                 await asyncio.sleep(_TICK_SECONDS)
+                if self._stopping.is_set():
+                    work.gateway.stop()
                 self._listener(work.progress(rows, time.perf_counter() - started))
 
         ticking = asyncio.ensure_future(tick())
@@ -177,6 +189,15 @@ class Run:
 def new_run_id() -> str:
     """Return a name for a run: when it began, and four letters that keep it apart."""
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)
+
+
+def _check_budget(plan: Node, options: RunOptions) -> None:
+    """Refuse a promise without a level that nothing bounds: it would ask every row."""
+    bounded = options.budget is not None or options.stop_when is not None
+    if not bounded and any(isinstance(n, Ask) and n.guarantee is not None and n.guarantee.best for n in walk(plan)):
+        raise InputError(
+            "the best promise needs a budget, such as budget='20usd' (--budget 20usd); or give a level, such as 0.9"
+        )
 
 
 def output_schema(plan: Node, relations: Relations) -> pa.Schema:

@@ -88,6 +88,8 @@ def seal(body: dict[str, Any], not_covered: Sequence[str] = NOT_COVERED, *, form
 def sentences(body: Mapping[str, Any]) -> dict[str, str]:
     """Say in one sentence, in English and in Chinese, what the body's metrics promise."""
     rows, confidence = body["rows"], body["confidence"]
+    if not body["certified"] and body.get("stopped") and any(body["reached"].values()):
+        return _so_far(body)
     if not body["certified"]:
         return {
             "en": f"Not certified: of {rows:,} rows too many have no answer to promise {_levels(body, 'en')}.",
@@ -99,6 +101,19 @@ def sentences(body: Mapping[str, Any]) -> dict[str, str]:
         "en": f"Over these {rows:,} rows{per}, {_levels(body, 'en')}; the chance that this statement is false "
         f"is at most {1 - confidence:.3g}.",
         "zh": f"{each}在这 {rows:,} 行中，{_levels(body, 'zh')}；此结论不成立的概率不超过 {1 - confidence:.3g}。",
+    }
+
+
+def _so_far(body: Mapping[str, Any]) -> dict[str, str]:
+    """Say what a run that stopped early had proved by then."""
+    rows, failure = body["rows"], 1 - body["confidence"]
+    reached = [{"metric": metric, "level": level} for metric, level in body["reached"].items()]
+    proved = {**body, "metrics": [m | {"level": int(1e4 * m["level"]) / 1e4} for m in reached]}
+    return {
+        "en": f"Not certified: stopped before it was proved that {_levels(body, 'en')}. Proved by then, over these "
+        f"{rows:,} rows: {_levels(proved, 'en')}; the chance that this is false is at most {failure:.3g}.",
+        "zh": f"未能认证：在证明{_levels(body, 'zh')}之前已停止。在这 {rows:,} 行中，到那时已证明：{_levels(proved, 'zh')}；"
+        f"此结论不成立的概率不超过 {failure:.3g}。",
     }
 
 

@@ -10,6 +10,12 @@ from rowsight.core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+BEST = "best"
+"""The level of a metric that isn't demanded but found: the best that the budget buys."""
+
+Level = float | str | None
+"""A level such as 0.9, ``"best"``, or no demand."""
+
 
 @dataclass(frozen=True)
 class Guarantee:
@@ -19,6 +25,7 @@ class Guarantee:
     ``recall``: of the rows kept by a filter. ``missed``: the largest share of all rows that a filter should have kept and
     did not; it says something where rows to keep are too rare for recall. ``confidence`` is 1 - d, d being the
     probability that the statement is false. ``by`` names a column in each group of which the statement must hold.
+    ``best`` names metrics without a level: the run promises the best that its budget buys.
     """
 
     accuracy: float | None = None
@@ -28,21 +35,26 @@ class Guarantee:
     within: float | None = None
     by: str | None = None
     missed: float | None = None
+    best: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("accuracy", "precision", "recall", "missed", "confidence"):
             level = getattr(self, name)
             if level is not None and not 0 < level < 1:
                 raise InputError(f"{name}={level:g} is not between 0 and 1; give a share such as {name}=0.9")
-        if self.accuracy is not None and (self.precision is not None or self.recall is not None):
+        if "accuracy" in self.metrics and len(self.metrics) > 1:
             raise InputError(
                 "accuracy and precision/recall are different demands; give accuracy alone, or precision and/or recall"
             )
-        if self.missed is not None and (self.accuracy is not None or self.recall is not None):
+        if self.missed is not None and {"accuracy", "recall"} & set(self.metrics):
             raise InputError(
                 "missed bounds the rows that a filter loses, as recall and accuracy do in their way; give one of the three"
             )
-        if self.within is not None and self.accuracy is None:
+        if self.missed is not None and self.best:
+            raise InputError(
+                "missed goes with a level of precision, not with the best; give precision=0.9, or leave it out"
+            )
+        if self.within is not None and "accuracy" not in self.metrics:
             raise InputError("within is the tolerance of accuracy; give accuracy=0.95, within=1")
         if self.within is not None and self.within < 0:
             raise InputError(f"within={self.within:g} is negative; give the largest difference that counts as right")
@@ -50,7 +62,8 @@ class Guarantee:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics demanded, of accuracy, precision, recall, missed."""
-        return tuple(m for m in ("accuracy", "precision", "recall", "missed") if getattr(self, m) is not None)
+        metrics = ("accuracy", "precision", "recall", "missed")
+        return tuple(m for m in metrics if m in self.best or getattr(self, m) is not None)
 
     def lost(self, metric: str) -> float:
         """Return the share of errors that a metric's level allows."""
@@ -60,23 +73,29 @@ class Guarantee:
 
 def demanded(
     *,
-    accuracy: float | None,
-    precision: float | None,
-    recall: float | None,
+    accuracy: Level,
+    precision: Level,
+    recall: Level,
     confidence: float | None,
     within: float | None,
     by: str | None,
     missed: float | None = None,
     offered: Iterable[str],
     operator: str,
+    certify: bool = False,
 ) -> Guarantee | None:
     """Return the guarantee that the options ask for, or ``None`` where no level is given.
 
-    ``offered`` are the metrics that ``operator`` can be certified by; another one is an ``InputError``.
+    ``offered`` are the metrics that ``operator`` can be certified by; another one is an ``InputError``. A level may be
+    ``"best"``: the best that the budget buys. ``certify`` without any level asks that of what the operator is usually
+    judged by: precision and recall where it has both, else accuracy.
     """
+    offers = tuple(offered)
     levels = {"accuracy": accuracy, "precision": precision, "recall": recall, "missed": missed}
     asked = {name: level for name, level in levels.items() if level is not None}
-    offers = tuple(offered)
+    if certify and not asked:
+        usual = tuple(m for m in offers if m in ("precision", "recall"))
+        asked = dict.fromkeys(usual or ("accuracy",), BEST)
     for name in asked:
         if name not in offers:
             has = "has no guarantee" if not offers else f"is certified by {' or '.join(offers)}"
@@ -88,4 +107,12 @@ def demanded(
                     f"{name} says how a guarantee holds but no level is given; add one of {', '.join(offers) or 'none'}"
                 )
         return None
-    return Guarantee(confidence=0.95 if confidence is None else confidence, within=within, by=by, **asked)
+    best = tuple(name for name, level in asked.items() if level == BEST)
+    given = {name: _share(name, level) for name, level in asked.items() if level != BEST}
+    return Guarantee(confidence=0.95 if confidence is None else confidence, within=within, by=by, best=best, **given)
+
+
+def _share(name: str, level: Level) -> float:
+    if isinstance(level, bool) or not isinstance(level, (int, float)):
+        raise InputError(f"{name}={level!r} is neither a share such as 0.9 nor {BEST!r}, the best that the budget buys")
+    return float(level)

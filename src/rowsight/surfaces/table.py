@@ -11,7 +11,7 @@ from rowsight.core.errors import InputError
 from rowsight.operators import operator
 from rowsight.operators.themes import open_question
 from rowsight.plan.gathers import CHUNK_TOKENS, Rank, Summarize
-from rowsight.plan.guarantee import Guarantee, demanded
+from rowsight.plan.guarantee import Guarantee, Level, demanded
 from rowsight.plan.nodes import Ask, Limit, Node, Project, Themes, Where
 from rowsight.plan.predicate import columns_used
 from rowsight.plan.template import Template
@@ -62,10 +62,11 @@ class Table:
         self,
         question: str,
         *,
-        precision: float | None = None,
-        recall: float | None = None,
-        accuracy: float | None = None,
+        precision: Level = None,
+        recall: Level = None,
+        accuracy: Level = None,
         missed: float | None = None,
+        certify: bool = False,
         confidence: float | None = None,
         by: str | None = None,
         into: str | None = None,
@@ -76,10 +77,11 @@ class Table:
         ``into`` adds the answer as a column and its status as ``<into>_status``; ``keep_all`` keeps every row, too. With
         ``precision`` and/or ``recall``, or ``accuracy``, few rows are asked and a certificate says how right the rest
         is, with probability ``confidence`` (.95); with ``missed`` it says that at most this share of all rows should have
-        been kept and were not. ``by`` names a column in each group of which it must hold.
+        been kept and were not. ``by`` names a column in each group of which it must hold. A level may be ``"best"``: the
+        best that the run's budget buys; ``certify`` asks that of precision and recall.
         """
         levels = {"precision": precision, "recall": recall, "accuracy": accuracy, "missed": missed}
-        demand = {**levels, "confidence": confidence, "by": by}
+        demand = {**levels, "certify": certify, "confidence": confidence, "by": by}
         return self._ask("filter", question, {}, demand, into, drop=not keep_all, show=keep_all or into is not None)
 
     def missed(self, at_most: float, *, confidence: float | None = None, by: str | None = None) -> Table:
@@ -102,13 +104,14 @@ class Table:
         labels: Iterable[str] | Mapping[str, str],
         *,
         several: bool = False,
-        accuracy: float | None = None,
+        accuracy: Level = None,
+        certify: bool = False,
         confidence: float | None = None,
         by: str | None = None,
         into: str | None = None,
     ) -> Table:
         """Give every row one of ``labels`` (a list, or a mapping of label to description), or with ``several`` all that fit."""
-        demand = {"accuracy": accuracy, "confidence": confidence, "by": by}
+        demand = {"accuracy": accuracy, "certify": certify, "confidence": confidence, "by": by}
         return self._ask("classify", question, {"labels": labels, "several": several}, demand, into)
 
     def extract(self, question: str, fields: Any, *, into: str | None = None) -> Table:
@@ -120,14 +123,15 @@ class Table:
         question: str,
         *,
         range: Sequence[float] = (0, 10),  # noqa: A002 - the word that users know
-        accuracy: float | None = None,
+        accuracy: Level = None,
+        certify: bool = False,
         within: float | None = None,
         confidence: float | None = None,
         by: str | None = None,
         into: str | None = None,
     ) -> Table:
         """Give every row a number in ``range``. ``accuracy`` is the share of rows ``within`` a tolerance of the model's."""
-        demand = {"accuracy": accuracy, "within": within, "confidence": confidence, "by": by}
+        demand = {"accuracy": accuracy, "certify": certify, "within": within, "confidence": confidence, "by": by}
         return self._ask("score", question, {"range": range}, demand, into)
 
     def complete(self, question: str, *, into: str | None = None) -> Table:

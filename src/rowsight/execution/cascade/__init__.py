@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rowsight.execution.cascade.accuracy import accuracy_cascade
+from rowsight.execution.cascade.best_accuracy import BestAccuracyRun
+from rowsight.execution.cascade.best_zones import BestZonesRun
 from rowsight.execution.cascade.zones import zones_cascade
 
 if TYPE_CHECKING:
@@ -26,9 +28,28 @@ def cascade_for(
     groups: NDArray[np.int64] | None,
     attempt: int,
 ) -> Cascade:
-    """Return the cascade for a guarantee's metrics; arguments as in ``accuracy_cascade``."""
-    if guarantee.accuracy is not None:
+    """Return the cascade for a guarantee's metrics; arguments as in ``accuracy_cascade``.
+
+    Where a metric has no level, the cascade states the best that its money buys.
+    """
+    if guarantee.best:
+        return _best(rows, guarantee, classes, seed, known, groups, attempt)
+    if "accuracy" in guarantee.metrics:
         return accuracy_cascade(
             rows, guarantee, classes=classes, seed=seed, known=known, groups=groups, attempt=attempt
         )
     return zones_cascade(rows, guarantee, seed=seed, known=known, groups=groups, attempt=attempt)
+
+
+def _best(
+    rows: Rows,
+    guarantee: Guarantee,
+    classes: int | None,
+    seed: int,
+    known: Known | None,
+    groups: NDArray[np.int64] | None,
+    attempt: int,
+) -> Cascade:
+    if "accuracy" in guarantee.metrics:
+        return BestAccuracyRun(rows, guarantee, classes, seed, known, groups, attempt).steps()
+    return BestZonesRun(rows, guarantee, seed, known, groups, attempt).steps()

@@ -18,7 +18,7 @@ import numpy as np
 from rowsight.core.errors import InputError
 from rowsight.execution.cascade.learner import Learner
 from rowsight.execution.cascade.prefix import NESTED, WEIGHTS, PrefixTrial
-from rowsight.execution.cascade.protocol import SKIPPED, Ask, Decision, Freeze, Note
+from rowsight.execution.cascade.protocol import SKIPPED, Ask, Decision, Dry, Freeze, Note
 from rowsight.execution.cascade.ranks import group_codes, lowest, row_numbers
 from rowsight.guarantees.certificate import array_digest, pack, plain, pool_key, seal, sentences
 from rowsight.guarantees.certify import allowed_errors, attempt_share, labels_needed
@@ -74,11 +74,11 @@ def accuracy_cascade(
     """
     if groups is not None and groups.max(initial=0) >= MOST_GROUPS:
         raise InputError(f"by={guarantee.by} has {groups.max() + 1:,} groups; {MOST_GROUPS:,} can be certified at most")
-    return (yield from _Run(rows, guarantee, classes, seed, known, groups, attempt).steps())
+    return (yield from AccuracyRun(rows, guarantee, classes, seed, known, groups, attempt).steps())
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
+class Cut:
     """The plan for one group: rows up to ``risk`` are proxied. Counts are rows of the whole table."""
 
     risk: float
@@ -88,11 +88,7 @@ class _Cut:
     share: float
 
 
-class _Dry(Exception):  # noqa: N818 - a signal between steps, not an error
-    """The budget ran out: some rows came back skipped."""
-
-
-class _Run:
+class AccuracyRun:
     """The state of one cascade: what was asked and answered, the proxy, the plan."""
 
     def __init__(
@@ -105,7 +101,6 @@ class _Run:
         groups: NDArray[np.int64] | None,
         attempt: int,
     ) -> None:
-        assert guarantee.accuracy is not None
         self.rows, self.guarantee, self.seed, self.attempt = rows, guarantee, seed, attempt
         self.count = rows.count
         self.random = np.random.default_rng(seed)
@@ -115,16 +110,19 @@ class _Run:
         self.asked = np.zeros(self.count, dtype=bool)
         self.group = group_codes(groups, self.count)
         self.sizes = [self.count] if groups is None else np.bincount(self.group, minlength=1).tolist()
-        self.budgets = [allowed_errors(guarantee.accuracy, size) for size in self.sizes]
+        self.level = guarantee.accuracy or 0.0
+        self.budgets = [allowed_errors(self.level, size) for size in self.sizes]
         failure = float(1 - Fraction(repr(float(guarantee.confidence))))
         self.share = attempt_share(failure, attempt)
         self.proxy = Learner(classes, guarantee.within)
         self.known = known
         self.history: list[dict[str, Any]] = []
+        self.stopped = False
         self.scored: NDArray[Any] = np.empty(0)
         """How likely the frozen proxy is wrong on each row."""
 
     def steps(self) -> Cascade:
+        """Train, freeze, certify and ask what is left."""
         trials: list[PrefixTrial] = []
         counts = {"training": 0, "certifying": 0}
         record: dict[str, Any] = {}
@@ -136,7 +134,8 @@ class _Run:
             record = self._record(trials, guesses, code)
             yield Freeze(record)
             yield from self._certify(trials, guesses, record["pools"], counts)
-        except _Dry:
+        except Dry:
+            self.stopped = True
             yield Note("budget", {"asked": int(self.asked.sum()), "left": int(np.sum(~self.asked))})
         return self._decide(trials, record, counts)
 
@@ -155,7 +154,7 @@ class _Run:
         self.answers[rows[came]] = replies[came]
         self.asked[rows[came]] = True
         if not came.all():
-            raise _Dry
+            raise Dry
 
     @property
     def answered(self) -> NDArray[np.bool_]:
@@ -173,6 +172,7 @@ class _Run:
             yield from self._ask(self.sample[order[:asked]], "uniform")
             plan = self._replan()
             yield Note("plan", self._progress("uniform", plan))
+            yield self._promise([])
             if asked == self.uniform or asked >= self._enough(plan):
                 break
             asked = min(2 * asked, self.uniform)
@@ -193,7 +193,7 @@ class _Run:
         self.features = self.rows.features(chosen) if self.count else None
         self.ties = self.random.random(len(chosen)) * 1e-9
 
-    def _enough(self, plan: list[_Cut]) -> float:
+    def _enough(self, plan: list[Cut]) -> float:
         """Uniform labels after which more of them wouldn't pay."""
         certifying = sum(cut.certifying for cut in plan)
         rest = sum(cut.rest for cut in plan)
@@ -210,35 +210,43 @@ class _Run:
             some = int(max(len(band) * ACTIVE_SHARE, ACTIVE_GROWTH * labelled, 32))
             yield from self._ask(self.sample[band[:some]], "active")
             yield Note("plan", self._progress("active", self._replan()))
+            yield self._promise([])
 
-    def _band(self, plan: list[_Cut]) -> NDArray[np.int64]:
+    def _band(self, plan: list[Cut]) -> NDArray[np.int64]:
         """Sample rows, not asked yet, that the plan would ask; the most doubtful first."""
         cuts = np.array([cut.risk for cut in plan])
         uniform = np.arange(len(self.sample)) < self.uniform
         band = np.flatnonzero(uniform & ~self.asked[self.sample] & (self.risk > cuts[self.group[self.sample]]))
         return np.asarray(band[np.argsort(-self.risk[band])])
 
-    def _replan(self) -> list[_Cut]:
+    def _replan(self) -> list[Cut]:
         """Refit the proxy, calibrate it on the uniform rows, and choose each group's cut."""
+        self._refit()
+        self.plan = self._cuts()
+        return self.plan
+
+    def _refit(self) -> None:
         labelled = np.flatnonzero(self.answered[self.sample])
         if len(labelled) > TRAINED:
             labelled = np.sort(self.random.choice(labelled, TRAINED, replace=False))
         self.risk = self.proxy.refit(self.features, labelled, self.answers[self.sample], self.fair) + self.ties
+
+    def _cuts(self) -> list[Cut]:
+        """Choose each group's cut for the errors that it may hold."""
         outside = max(self.count - self.uniform, 0) / max(self.uniform, 1)
         weight = outside + ~self.asked[self.sample]
         weight[self.uniform :] = 0
         group = self.group[self.sample]
-        self.plan = [self._cut(g, np.flatnonzero(group == g), weight) for g in range(len(self.sizes))]
-        return self.plan
+        return [self._cut(g, np.flatnonzero(group == g), weight) for g in range(len(self.sizes))]
 
-    def _cut(self, group: int, rows: NDArray[np.int64], weight: NDArray[np.float64]) -> _Cut:
+    def _cut(self, group: int, rows: NDArray[np.int64], weight: NDArray[np.float64]) -> Cut:
         """Choose how far down the order of doubt the proxy answers: least certification plus rows beyond."""
         rows = rows[np.argsort(self.risk[rows], kind="stable")]
         size = np.cumsum(weight[rows])
         expected = np.cumsum(weight[rows] * self.risk[rows])
         total = float(size[-1]) if len(size) else 0.0
         if total < 1:
-            return _Cut(-1.0, 0.0, 0.0, 0.0, 0.0)
+            return Cut(-1.0, 0.0, 0.0, 0.0, 0.0)
         steps = np.unique(np.clip(np.searchsorted(size, total * GRID), 0, len(rows) - 1))
         seen = expected[steps] * self.fair.sum() / max(self.count, 1)
         share = np.minimum(expected[steps] * (1 + CAUTION / np.sqrt(seen + 1)) / size[steps], 1.0)
@@ -248,9 +256,9 @@ class _Run:
         cost = np.minimum(certifying, size[steps]) + total - size[steps]
         best = int(np.argmin(cost))
         if cost[best] >= total:
-            return _Cut(-1.0, 0.0, 0.0, total, 1.0)
+            return Cut(-1.0, 0.0, 0.0, total, 1.0)
         at = steps[best]
-        return _Cut(
+        return Cut(
             float(self.risk[rows[at]]),
             float(size[at]),
             float(certifying[best]),
@@ -258,7 +266,7 @@ class _Run:
             float(share[best]),
         )
 
-    def _progress(self, stage: str, plan: list[_Cut]) -> dict[str, Any]:
+    def _progress(self, stage: str, plan: list[Cut]) -> dict[str, Any]:
         values = {
             "stage": stage,
             "asked": int(self.asked.sum()),
@@ -274,6 +282,11 @@ class _Run:
 
     def _frozen(self) -> tuple[NDArray[Any], NDArray[np.uint16]]:
         """Score every row once: the proxy's answers, and the code of each row's stratum (0: asked)."""
+        guesses = self._guess_all()
+        return guesses, self._strata()
+
+    def _guess_all(self) -> NDArray[Any]:
+        """Return the proxy's answer for every row; ``scored`` gets how likely each is wrong."""
         guesses: NDArray[Any] = np.zeros(self.count, dtype=self.answers.dtype)
         risk = np.full(self.count, np.inf, dtype=np.float32)
         if self.count == self.uniform:
@@ -283,6 +296,11 @@ class _Run:
                 piece = slice(first, first + features.shape[0])
                 guesses[piece], risk[piece] = self.proxy.answer(features)
         self.scored = risk
+        return guesses
+
+    def _strata(self) -> NDArray[np.uint16]:
+        """Return the code of each row's stratum: 0 for rows that are asked, then the nested prefixes of each group."""
+        risk = self.scored
         code = np.zeros(self.count, dtype=np.uint16)
         for g, cut in enumerate(self.plan if self.count else []):
             inside = row_numbers((self.group == g) & ~self.asked & (risk <= cut.risk))
@@ -290,7 +308,7 @@ class _Run:
             code[inside] = (g + 1) * len(NESTED)
             for share in NESTED[:-1]:
                 code[inside[lowest(doubt, ceil(share * len(inside)))]] -= 1
-        return guesses, code
+        return code
 
     def _trials(self, code: NDArray[np.uint16]) -> list[PrefixTrial]:
         share = self.share / len(self.sizes)
@@ -315,19 +333,7 @@ class _Run:
             }
             pools.append({**pool, "key": pool_key(code, pool, plans)})
             tests += plans
-        return {
-            "metrics": [{"metric": "accuracy", "level": self.guarantee.accuracy}],
-            "confidence": self.guarantee.confidence,
-            "within": self.guarantee.within,
-            "by": self.guarantee.by,
-            "seed": self.seed,
-            "attempt": self.attempt,
-            "share": self.share,
-            "rows": self.count,
-            "strata": pack(code),
-            "pools": pools,
-            "tests": tests,
-        }
+        return {**self._head(), "strata": pack(code), "pools": pools, "tests": tests}
 
     def _certify(
         self, trials: list[PrefixTrial], guesses: NDArray[Any], pools: list[dict[str, Any]], counts: dict[str, int]
@@ -345,6 +351,7 @@ class _Run:
                 return
             drawn = [(t, t.batch(lost[g])) for g, t in going]
             yield from self._draw([(t, places) for t, places in drawn if len(places)], counts)
+            yield self._promise(trials)
 
     def _draw(self, drawn: list[tuple[PrefixTrial, NDArray[np.int64]]], counts: dict[str, int]) -> Steps:
         """Ask one batch of certification rows and hand each trial its own, in the order of its draw."""
@@ -353,7 +360,7 @@ class _Run:
         dry = False
         try:
             yield from self._ask(np.concatenate([t.members[places] for t, places in drawn]), "certify")
-        except _Dry:
+        except Dry:
             dry = True
         for trial, places in drawn:
             came = self.asked[trial.members[places]]
@@ -363,7 +370,7 @@ class _Run:
             trial.observe(places, wrong, self.answered[rows])
             counts["certifying"] += len(rows)
         if dry:
-            raise _Dry
+            raise Dry
 
     def _outside(self, trials: list[PrefixTrial]) -> NDArray[np.int64]:
         """Rows in no prefix that is still aimed at."""
@@ -377,6 +384,13 @@ class _Run:
         missing = (self.group == group) & ~self.answered
         return int(missing.sum() - missing[trial.inside()].sum())
 
+    def _promise(self, trials: list[PrefixTrial]) -> Note:
+        """Say what could be promised if the run stopped now: rows answered are right, the others by the draws."""
+        lost = [self._claim(g, trials[g] if trials else None)[0]["remaining"] for g in range(len(self.sizes))]
+        promise = {"accuracy": 1 - sum(lost) / self.count if self.count else 1.0}
+        stage = "certifying" if trials else "training"
+        return Note("promise", {"stage": stage, "asked": int(self.asked.sum()), "promise": promise})
+
     # --- the result ---------------------------------------------------------------------------------------------
 
     def _decide(self, trials: list[PrefixTrial], record: dict[str, Any], counts: dict[str, int]) -> Decision:
@@ -386,7 +400,7 @@ class _Run:
             claim, inside = self._claim(g, trials[g] if trials else None)
             claims.append({"metric": "accuracy", "group": g, "rows": size, "budget": self.budgets[g], **claim})
             open_rows = inside[~self.asked[inside]]
-            if claim["holds"] and len(open_rows):
+            if len(open_rows):
                 final[open_rows] = self.guesses[open_rows]
         pools = [self._pool(pool, t) for pool, t in zip(record.get("pools", []), trials, strict=False)]
         body = self._body(record, claims, pools, final, counts)
@@ -399,15 +413,16 @@ class _Run:
         if trial is None or trial.aim is None or lost == 0:
             return claim, nobody
         outside = self._lost(group, trial)
-        outcome = trial.outcome(outside)
-        if outcome is None or (trial.bounds[trial.aim].drawn == 0 and outcome.remaining > self.budgets[group]):
-            return claim, nobody
         bound = trial.bounds[trial.aim]
+        remaining = trial.remaining(outside)
+        holds = remaining <= self.budgets[group]
+        if not holds and (bound.drawn == 0 or remaining >= lost):
+            return claim, nobody
         proof = {
             "test": group * len(NESTED) + trial.aim,
             "lost": outside,
-            "remaining": outcome.remaining,
-            "holds": True,
+            "remaining": remaining,
+            "holds": holds,
             "drawn": bound.drawn,
             "errors": bound.errors,
             "mended": int(trial.mended[trial.aim]),
@@ -440,6 +455,7 @@ class _Run:
             "proxied": int(np.sum(given & ~self.asked)),
             "unanswered": unanswered,
             "skipped": int(np.sum(~given & ~self.asked)),
+            **({"stopped": True} if self.stopped else {}),
             **counts,
             "proof": {
                 "strata": record.get("strata"),
@@ -453,7 +469,7 @@ class _Run:
 
     def _head(self) -> dict[str, Any]:
         return {
-            "metrics": [{"metric": "accuracy", "level": self.guarantee.accuracy}],
+            "metrics": [{"metric": "accuracy", "level": self.level}],
             "confidence": self.guarantee.confidence,
             "within": self.guarantee.within,
             "by": self.guarantee.by,

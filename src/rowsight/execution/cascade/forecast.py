@@ -18,9 +18,11 @@ def fewest_calls(guarantee: Guarantee, rows: int, rows_per_call: int = 1) -> int
     A zone is certified at the earliest after n uniform labels without an error with (1 - b)^n <= d, b being the share of
     errors that the level allows: 29, 59, 149 and 299 labels for .90, .95, .98 and .99 at d = .05. For recall b is the
     share of the whole table, at best (all rows but a few are positive) the level's own. Rows that prove are asked alone.
+    Metrics without a level add nothing: what they cost is what the budget is.
     """
     failure = (1.0 - guarantee.confidence) / max(len(guarantee.metrics), 1)
-    zones = [ceil(log(failure) / log(1.0 - guarantee.lost(metric))) for metric in guarantee.metrics]
+    given = [metric for metric in guarantee.metrics if metric not in guarantee.best]
+    zones = [ceil(log(failure) / log(1.0 - guarantee.lost(metric))) for metric in given]
     return min(-(-rows // rows_per_call), -(-FIRST_LABELS // rows_per_call) + sum(zones))
 
 

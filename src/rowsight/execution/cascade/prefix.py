@@ -66,8 +66,13 @@ class PrefixTrial:
         """Return the verdict if sampling can stop; ``lost`` rows of the group, outside the aim, have no answer."""
         if self.aim is None:
             return Outcome(None, lost)
-        remaining = self.bounds[self.aim].upper - int(self.mended[self.aim]) + lost
+        remaining = self.remaining(lost)
         return Outcome(self.aim, remaining) if remaining <= self.budget else None
+
+    def remaining(self, lost: int) -> int:
+        """At most so many answers are wrong and not mended, in the prefix aimed at and ``lost`` outside it."""
+        assert self.aim is not None
+        return self.bounds[self.aim].upper - int(self.mended[self.aim]) + lost
 
     def inside(self) -> NDArray[np.integer[Any]]:
         """Members of the prefix aimed at: the only rows that the proxy may answer."""
@@ -84,7 +89,7 @@ class PrefixTrial:
             return np.empty(0, dtype=np.int64)
         if costs[best] < 0.9 * costs[self.aim]:
             self.aim = best
-        return self._take(int(np.clip(self._more(self.aim, lost) / 3, SMALLEST_BATCH, LARGEST_BATCH)))
+        return self.take(int(np.clip(self._more(self.aim, lost) / 3, SMALLEST_BATCH, LARGEST_BATCH)))
 
     def observe(self, places: NDArray[np.int64], wrong: NDArray[np.bool_], answered: NDArray[np.bool_]) -> None:
         """Take the answers to a batch, in the order of the draw; an unanswered row is wrong and is never mended."""
@@ -94,7 +99,8 @@ class PrefixTrial:
             self.bounds[j].observe(wrong[inside])
             self.mended[j] += int(np.sum(wrong & answered & inside))
 
-    def _take(self, count: int) -> NDArray[np.int64]:
+    def take(self, count: int) -> NDArray[np.int64]:
+        """Return the next ``count`` places of the draw that lie in the prefix aimed at (fewer at the end)."""
         assert self._draw is not None
         found: list[NDArray[np.int64]] = []
         while count > 0 and self._draw.drawn < self._draw.size:

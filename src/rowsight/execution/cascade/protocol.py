@@ -51,6 +51,14 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Afford:
+    """Ask how many more rows the money left is about enough for. The reply is an ``NDArray`` of one whole number.
+
+    Asked again in a run that goes on, it gets the same reply, so that the same rows are chosen.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Freeze:
     """Write this record durably before anything else is asked. The reply is ``None``.
 
@@ -62,7 +70,11 @@ class Freeze:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Progress for people (`explain()`, the live line, the report's curve). The reply is ``None``."""
+    """Progress for people (`explain()`, the live line, the report's curve). The reply is ``None``.
+
+    ``kind`` "promise": what could be promised if the run stopped here; its values are ``stage``, ``asked`` (rows) and
+    ``promise`` (a level a metric).
+    """
 
     kind: str
     values: dict[str, Any]
@@ -82,6 +94,10 @@ class Decision:
     summary: dict[str, Any] = field(default_factory=dict)
 
 
+class Dry(Exception):  # noqa: N818 - a signal between a cascade's steps, not an error
+    """The budget ran out, or the run was asked to stop: some rows came back skipped."""
+
+
 if TYPE_CHECKING:
-    Request = Ask | Freeze | Note
+    Request = Ask | Afford | Freeze | Note
     Cascade = Generator[Request, NDArray[Any] | None, Decision]

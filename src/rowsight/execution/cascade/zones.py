@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Freeze, Note
+from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Dry, Freeze, Note
 from rowsight.execution.cascade.ranks import group_codes, lowest, row_numbers
 from rowsight.execution.cascade.zone_plan import Demand, ZonePlan, plan_again, plan_zones
 from rowsight.execution.cascade.zone_trial import ZoneTrial
@@ -87,14 +87,10 @@ def zones_cascade(
     ``known``: positions and answers that the ledger holds already; they count as asked and train, and aren't drawn.
     ``attempt``: the how-manieth try at this table, question and model. The generator asks every row at most once.
     """
-    return (yield from _Run(rows, guarantee, seed, known, groups, attempt).steps())
+    return (yield from ZonesRun(rows, guarantee, seed, known, groups, attempt).steps())
 
 
-class _Dry(Exception):  # noqa: N818 - a signal between steps, not an error
-    """The budget ran out: some rows came back skipped."""
-
-
-class _Run:
+class ZonesRun:
     """The state of one cascade: what was asked and answered, the proxy, the zones."""
 
     def __init__(
@@ -114,6 +110,7 @@ class _Run:
         self.groups = int(self.group.max(initial=0)) + 1
         self.precision = 1.0 if guarantee.precision is None else guarantee.precision
         self.recall = 1.0 if guarantee.recall is None else guarantee.recall
+        self.stopped = False
         failure = float(1 - Fraction(repr(float(guarantee.confidence))))
         self.share = attempt_share(failure, attempt)
         self.known = known
@@ -124,6 +121,7 @@ class _Run:
         self.strength, self.tuned_at = 10.0, 0
 
     def steps(self) -> Cascade:
+        """Train, ask the band, certify, ask what is left."""
         counts = {"training": 0, "certifying": 0}
         try:
             if self.count:
@@ -133,7 +131,8 @@ class _Run:
                 counts["training"] = int(self.asked.sum())
                 yield from self._certify()
                 yield from self._ask(np.flatnonzero(~self._covered()), "rest")
-        except _Dry:
+        except Dry:
+            self.stopped = True
             yield Note("budget", {"asked": int(self.asked.sum()), "left": int(np.sum(~self.asked))})
         counts["training"] = counts["training"] or int(self.asked.sum())
         counts["certifying"] = sum(t.drawn for trials in self.trials.values() for t in trials)
@@ -154,7 +153,7 @@ class _Run:
             assert replies is not None
             self.answers[new] = replies
             if np.any(replies == SKIPPED):
-                raise _Dry
+                raise Dry
 
     # --- training -----------------------------------------------------------------------------------------------
 
@@ -182,6 +181,7 @@ class _Run:
             self._refit()
             self.plans = [self._plan(g) for g in range(self.groups)]
             yield Note("plan", self._progress())
+            yield self._promise()
             asked = int(self.asked.sum())
             wanted = self._uniform_wanted(asked)
             band = self._sample_band()
@@ -373,17 +373,21 @@ class _Run:
 
     # --- certifying ---------------------------------------------------------------------------------------------
 
-    def _certify(self) -> Steps:
+    def _open_trials(self) -> None:
         for g, plan in enumerate(self.plans):
             self.levels[g, REJECTED], self.levels[g, ACCEPTED] = self._split(plan)
             self._new_trial((g, REJECTED), plan.missed / max(plan.reject, 1))
             self._new_trial((g, ACCEPTED), plan.false / max(plan.accept, 1))
+
+    def _certify(self) -> Steps:
+        self._open_trials()
         yield self._freeze()
         while True:
             drawn = [batch for g in range(self.groups) for batch in self._batches(g)]
             if not drawn:
                 return
             yield from self._draw(drawn)
+            yield self._promise()
             for key in list(self.trials):
                 yield from self._reconsider(*key)
 
@@ -418,14 +422,14 @@ class _Run:
         dry = False
         try:
             yield from self._ask(np.concatenate([t.members[places] for t, places in drawn]), "certify")
-        except _Dry:
+        except Dry:
             dry = True
         for trial, places in drawn:
             answers = self.answers[trial.members[places]]
             came = int(np.argmax(answers == SKIPPED)) if np.any(answers == SKIPPED) else len(answers)
             trial.observe(places[:came], answers[:came])
         if dry:
-            raise _Dry
+            raise Dry
 
     def _reconsider(self, group: int, zone: int) -> Steps:
         """Plan a zone anew from all labels when its draws go much worse than planned and that looks cheaper."""
@@ -468,9 +472,10 @@ class _Run:
         return self._miss_budget(group, false) - self._lost(group), false
 
     def _kept(self, group: int) -> int:
-        """Rows of the group that are kept: answered yes, or accepted and not drawn."""
+        """Rows of the group that are kept: answered yes, or accepted and not asked."""
         yes = int(np.sum((self.answers == 1) & (self.group == group)))
-        return yes + self.trials[group, ACCEPTED][-1].left
+        members = self.trials[group, ACCEPTED][-1].members
+        return yes + int(np.sum(self.answers[members] == SKIPPED))
 
     def _allowed(self, group: int) -> tuple[int, int]:
         """Errors that may remain now: rows kept wrongly, rows missed."""
@@ -488,6 +493,10 @@ class _Run:
         """Rows of the group without an answer, outside the draws of its rejected zone: each may be a positive missed."""
         lost = int(np.sum((self.answers == UNANSWERED) & (self.group == group)))
         trial = self.trials[group, REJECTED][-1]
+        if self.stopped:  # rows that were still to be asked when the run was stopped
+            outside = (self.answers == SKIPPED) & (self.group == group)
+            outside[np.concatenate([self.trials[group, zone][-1].members for zone in (REJECTED, ACCEPTED)])] = False
+            lost += int(outside.sum())
         return lost - int(np.sum(self.answers[trial.members[trial.places]] == UNANSWERED))
 
     def _covered(self) -> NDArray[np.bool_]:
@@ -507,9 +516,9 @@ class _Run:
         false_budget, miss_budget = self._allowed(group)
         lost = self._lost(group)
         claims = []
-        if self.guarantee.precision is not None:
+        if "precision" in self.guarantee.metrics:
             claims.append(self._claim("precision", accepted, group, false_budget, 0))
-        if self.guarantee.recall is not None:
+        if "recall" in self.guarantee.metrics:
             claims.append(self._claim("recall", rejected, group, miss_budget, lost))
         if self.guarantee.missed is not None:
             claims.append(self._claim("missed", rejected, group, miss_budget, lost))
@@ -541,17 +550,48 @@ class _Run:
         claims: list[dict[str, Any]] = []
         for g in range(self.groups if self.trials else 0):
             claims += self._claims(g)
-            if all(claim["holds"] for claim in self._claims(g)):
+            if self._answers_for(g):
                 for zone in (REJECTED, ACCEPTED):
                     members = self.trials[g, zone][-1].members
                     final[members[~asked[members]]] = zone
         body = self._body(claims, final, asked, counts)
         return Decision(final, asked, body, self._summary(body, asked))
 
+    def _answers_for(self, group: int) -> bool:
+        """Whether the proxy answers a group's zones: proved, or drawn from until the run was stopped."""
+        return all(claim["holds"] for claim in self._claims(group)) or (self.stopped and self._drawn_from(group))
+
+    def _drawn_from(self, group: int) -> bool:
+        """Whether each zone of a group is empty or was drawn from."""
+        trials = [self.trials[group, zone][-1] for zone in (REJECTED, ACCEPTED)]
+        return all(trial.drawn or not trial.left for trial in trials)
+
+    def _promise(self) -> Note:
+        """Say what could be promised if the run stopped now."""
+        stage = "certifying" if self.trials else "training"
+        groups = range(self.groups)
+        drawn = bool(self.trials) and all(self._drawn_from(g) for g in groups)
+        promise = self._reached([c for g in groups for c in self._claims(g)]) if drawn else self._known_recall()
+        return Note("promise", {"stage": stage, "asked": int(self.asked.sum()), "promise": promise})
+
+    def _known(self) -> dict[str, float]:
+        """Return what holds where the proxy answers no row: rows kept were answered yes."""
+        levels = {"precision": 1.0, **self._known_recall()} if self.trials else {}
+        return {metric: levels[metric] for metric in self.guarantee.metrics if metric in levels}
+
+    def _known_recall(self) -> dict[str, float]:
+        """Return the recall of keeping only rows answered yes: every row without an answer may be a positive missed."""
+        if "recall" not in self.guarantee.metrics:
+            return {}
+        counts = [(self.answers == code) & (self.group == g) for g in range(self.groups) for code in (1, 0)]
+        yes, no = (np.array([int(c.sum()) for c in counts[i::2]]) for i in (0, 1))
+        whole = np.bincount(self.group, minlength=self.groups) - no
+        return {"recall": float(np.min(np.where(whole > 0, yes / np.maximum(whole, 1), 1.0)))}
+
     def _head(self) -> dict[str, Any]:
-        levels = {name: getattr(self.guarantee, name) for name in ("precision", "recall", "missed")}
+        levels = {"precision": self.precision, "recall": self.recall, "missed": self.guarantee.missed}
         return {
-            "metrics": [{"metric": name, "level": level} for name, level in levels.items() if level is not None],
+            "metrics": [{"metric": name, "level": levels[name]} for name in self.guarantee.metrics],
             "confidence": self.guarantee.confidence,
             "within": None,
             "by": self.guarantee.by,
@@ -569,6 +609,7 @@ class _Run:
         counts: dict[str, int],
     ) -> dict[str, Any]:
         unanswered = int(np.sum(self.answers == UNANSWERED))
+        proxied = bool(self.trials) and all(self._answers_for(g) for g in range(self.groups))
         finished = self.count == 0 or bool(self.trials)
         pools: list[dict[str, Any]] = []
         tests: list[dict[str, Any]] = []
@@ -579,7 +620,8 @@ class _Run:
         body = {
             **self._head(),
             "certified": finished and all(claim["holds"] for claim in claims),
-            "reached": self._reached(claims),
+            "reached": self._reached(claims) if proxied else self._known(),
+            **({"stopped": True} if self.stopped else {}),
             "asked": int(asked.sum()) - unanswered,
             "proxied": int(np.sum((final >= 0) & ~asked)),
             "unanswered": unanswered,

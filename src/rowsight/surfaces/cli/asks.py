@@ -11,6 +11,7 @@ import click
 
 from rowsight.core.errors import InputError, OutputError
 from rowsight.operators import OPERATORS, Declaration, Parameter
+from rowsight.surfaces.cli.interrupt import interruptible
 from rowsight.surfaces.cli.options import (
     CONFIDENCE_OPTIONS,
     INTO_OPTION,
@@ -29,6 +30,7 @@ from rowsight.surfaces.cli.options import (
 if TYPE_CHECKING:
     from rowsight.surfaces.table import Table
 
+CURVE_FORMATS = (".svg", ".json")
 _PARAMETER_OPTIONS: dict[str, tuple[Decorator, ...]] = {
     "labels": (
         click.option("--labels", metavar="A,B,C", help="The labels, as one CSV record."),
@@ -95,24 +97,27 @@ def put(command: str, values: dict[str, Any], made: Callable[[Any], Any], *, res
         raise click.Abort
     for name in ("out", "unjudged", "provenance"):
         show.check_output(values[name])
-    _check_certificate(table, values["certificate"])
+    for name in ("certificate", "curve"):
+        _check_certificate(table, name, values[name])
     spec = {"command": command, "values": plain_values(values)}
-    with progress:
+    with progress, interruptible(session, certified=table.plan.guarantee is not None) as interrupted:
         result = session.run(table.plan, options, out=values["out"], spec=spec, resuming=resuming)
     show.side_outputs(result, values)
     show.result(result, as_json=values["as_json"], out=values["out"])
+    if interrupted.is_set():
+        return 130
     return 3 if result.report.budget_spent else 0
 
 
-def _check_certificate(table: Any, path: Path | None) -> None:
+def _check_certificate(table: Any, name: str, path: Path | None) -> None:
     if path is None:
         return
     if table.plan.guarantee is None:
-        raise InputError("--certificate has nothing to save: ask for a guarantee, such as --recall 0.9")
+        raise InputError(f"--{name} has nothing to save: ask for a guarantee, such as --recall 0.9")
     if not path.absolute().parent.is_dir():
-        raise OutputError(
-            f"--certificate {path} can't be written: the folder {path.parent} doesn't exist; make it first"
-        )
+        raise OutputError(f"--{name} {path} can't be written: the folder {path.parent} doesn't exist; make it first")
+    if name == "curve" and path.suffix not in CURVE_FORMATS:
+        raise OutputError(f"--curve {path} has no known ending; use {' or '.join(CURVE_FORMATS)}")
 
 
 def source(values: dict[str, Any], session: Any) -> Table:
@@ -127,7 +132,7 @@ def source(values: dict[str, Any], session: Any) -> Table:
 
 def _table(declaration: Declaration, values: dict[str, Any], session: Any) -> Table:
     table = source(values, session)
-    demand: dict[str, Any] = {name: values[name] for name in (*LEVELS, "confidence", "by") if name in values}
+    demand: dict[str, Any] = {name: values[name] for name in (*LEVELS, "certify", "confidence", "by") if name in values}
     unfit = [name for name in LEVELS if name not in declaration.metrics and values.get(name) is not None]
     if unfit:
         offers = " or ".join(declaration.metrics)
@@ -143,9 +148,9 @@ def _table(declaration: Declaration, values: dict[str, Any], session: Any) -> Ta
 def _accepted(declaration: Declaration, demand: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
     kept = {"into": values["into"]}
     if declaration.metrics:
-        kept |= {name: demand[name] for name in (*declaration.metrics, "confidence", "by")}
-    elif demand["confidence"] is not None or demand["by"] is not None:
-        raise InputError(f"{declaration.name} has no guarantee; leave --confidence and --by out")
+        kept |= {name: demand[name] for name in (*declaration.metrics, "certify", "confidence", "by")}
+    elif demand["confidence"] is not None or demand["by"] is not None or demand["certify"]:
+        raise InputError(f"{declaration.name} has no guarantee; leave --certify, --confidence and --by out")
     if declaration.drops_rows:
         kept["keep_all"] = values["keep_all"]
     if "within" in values:
@@ -180,7 +185,7 @@ def agreed(asked: Any, values: dict[str, Any]) -> bool:
 
 def plain_values(values: dict[str, Any]) -> dict[str, Any]:
     """Return the values as JSON can keep them, paths made absolute so that ``resume`` finds them anywhere."""
-    paths = {"out", "state", "schema", "endpoints", "unjudged", "provenance", "certificate"}
+    paths = {"out", "state", "schema", "endpoints", "unjudged", "provenance", "certificate", "curve"}
     plain = {k: str(Path(v).absolute()) if k in paths and v is not None else v for k, v in values.items()}
     return plain | {"table": str(Path(values["table"]).absolute())}
 

@@ -71,19 +71,41 @@ RUN_OPTIONS = (
     click.option(
         "--unjudged", type=click.Path(path_type=Path), metavar="FILE", help="Rows without an answer, in full."
     ),
+    click.option(
+        "--curve", type=click.Path(path_type=Path), metavar="FILE", help="Spent against promised (.svg, .json)."
+    ),
     click.option("--certificate", type=click.Path(path_type=Path), metavar="FILE", help="Save the certificate (JSON)."),
     click.option("--provenance", type=click.Path(path_type=Path), metavar="FILE", help="Where each answer comes from."),
 )
 STATE_OPTION = click.option(
     "--state", type=click.Path(path_type=Path), metavar="DIR", help="Where the ledger lives [$ROWSIGHT_STATE]."
 )
+
+
+class LevelType(click.ParamType[float | str]):
+    """A share such as 0.9, or ``best``."""
+
+    name = "level"
+
+    def convert(self, value: float | str, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        """Return the share as a number, and ``best`` as it is."""
+        if value == "best" or isinstance(value, float):
+            return value
+        try:
+            return float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a share such as 0.9 nor 'best', what the budget buys", param, ctx)
+
+
+_LEVEL: dict[str, Any] = {"type": LevelType(), "metavar": "X"}
 LEVELS = {
-    "precision": click.option("--precision", type=float, metavar="X", help="Share of kept rows that are right."),
-    "recall": click.option("--recall", type=float, metavar="X", help="Share of right rows that are kept."),
+    "precision": click.option("--precision", **_LEVEL, help="Share of kept rows that are right, or best."),
+    "recall": click.option("--recall", **_LEVEL, help="Share of right rows that are kept, or best."),
     "missed": click.option("--missed", type=float, metavar="X", help="Most rows overlooked, as a share of all rows."),
-    "accuracy": click.option("--accuracy", type=float, metavar="X", help="Share of rows answered as the model would."),
+    "accuracy": click.option("--accuracy", **_LEVEL, help="Share of rows answered as the model would, or best."),
 }
 CONFIDENCE_OPTIONS = (
+    click.option("--certify", is_flag=True, help="Without a level: the best promise that --budget buys."),
     click.option("--confidence", type=float, metavar="X", help="Of the guarantee [default: 0.95]."),
     click.option("--by", metavar="COLUMN", help="Hold the guarantee in every group of a column."),
 )

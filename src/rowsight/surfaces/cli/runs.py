@@ -118,7 +118,7 @@ def resume(run: str, budget: str | None, state: Path | None, *, as_json: bool) -
 
 
 def _values(spec: dict[str, Any]) -> dict[str, Any]:
-    paths = ("out", "schema", "endpoints", "unjudged", "provenance", "certificate")
+    paths = ("out", "schema", "endpoints", "unjudged", "provenance", "certificate", "curve")
     found = {k: Path(v) if k in paths and v is not None else v for k, v in spec.items()}
     return {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 import orjson
 
-from rowsight.core.events import CascadeNote, Event, Progress, Warned
+from rowsight.core.events import CascadeNote, CurvePoint, Event, Progress, Warned
 from rowsight.engines.arrow import jsonable
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ProgressLine:
         self._quiet = quiet
         self._drawn = 0.0
         self._width = 0
-        self._stage = ""
+        self._stage = self._promise = ""
 
     def __call__(self, event: Event) -> None:
         """Listen to a run."""
@@ -43,8 +43,10 @@ class ProgressLine:
                 click.echo(f"rowsight: {message}", err=True)
             case CascadeNote(kind=kind):
                 self._stage = f" [{kind}]"
+            case CurvePoint(promise=promise):
+                self._promise = f" [{promised(promise)}]" if promise else ""
             case Progress() if not self._quiet and time.monotonic() - self._drawn >= _REDRAW_SECONDS:
-                self._draw(progress_line(event) + self._stage)
+                self._draw(progress_line(event) + self._stage + self._promise)
 
     def __enter__(self) -> Self:
         return self
@@ -109,8 +111,26 @@ def side_outputs(found: Result, values: dict[str, Any]) -> None:
         found.write_unjudged(values["unjudged"])
     if values["provenance"] is not None:
         found.write_provenance(values["provenance"])
+    if values["curve"] is not None:
+        save_curve(found, values["curve"])
     if values["certificate"] is not None and found.certificate is not None:
         found.certificate.save(values["certificate"])
+
+
+def promised(promise: dict[str, float]) -> str:
+    """Return what can be promised by now in a few words."""
+    return "promised by now: " + ", ".join(f"{metric} {level:.1%}" for metric, level in promise.items())
+
+
+def save_curve(found: Result, path: Path) -> None:
+    """Write the curve of the last certified question as a picture (.svg) or as its points (.json)."""
+    from rowsight.surfaces import curve_picture  # noqa: PLC0415 - commands load what they use
+
+    curves = [ask.curve for ask in found.report.asks if ask.certificate is not None]
+    if path.suffix == ".svg":
+        path.write_text(curve_picture.svg(curves[-1] if curves else [], "Spent against promised"), encoding="utf-8")
+    else:
+        path.write_bytes(orjson.dumps(found.report.curves[-1] if curves else [], option=orjson.OPT_INDENT_2))
 
 
 def result(found: Result, *, as_json: bool, out: Path | None) -> None:
@@ -181,9 +201,12 @@ def report_text(report: Report) -> str:
     lines.append(f"Cost {cost}; {report.seconds:,.1f} s; run {report.run}")
     lines += [f"Note: {note}" for note in report.notes]
     if report.budget_spent:
+        unproved = "" if report.proved else "before the promise was proved; "
         lines.append(
-            f"The budget is spent: {report.total('skipped'):,} rows were skipped; to finish: {report.to_finish}"
+            f"The budget is spent: {unproved}{report.total('skipped'):,} rows were skipped; to finish: {report.to_finish}"
         )
+    if report.stopped:
+        lines.append("Stopped; every answer is kept. The same command goes on where it stopped.")
     return "\n".join(lines)
 
 
@@ -201,7 +224,15 @@ def _ask_lines(ask: AskReport) -> list[str]:
     if ask.certificate is not None:
         lines.append(f"  {ask.certificate.statement}")
         lines += [f"  {line}" for line in cascade_lines(ask)[1:]]
+        lines += [f"  {line}" for line in curve_lines(ask)]
     return lines
+
+
+def curve_lines(ask: AskReport) -> list[str]:
+    """Return the curve of a certified question as a small picture."""
+    from rowsight.surfaces import curve_picture  # noqa: PLC0415 - commands load what they use
+
+    return curve_picture.terminal(ask.curve)
 
 
 def preview(found: Preview, *, as_json: bool) -> None:

@@ -1,0 +1,127 @@
+"""What a budget buys: the promise of runs without a level, beside what the same promise costs when it is demanded.
+
+    python benchmarks/anytime_curve.py --seeds 3
+    python benchmarks/anytime_curve.py --table
+
+The truth column is the oracle; calls include training. For each budget a run without a level states the best it can
+prove: accuracy, or precision and recall at once (the smaller of the two is shown). ``demanded`` is the level at which a
+run that was told its level from the start costs as much, ``informed`` the level at which the informed limit does (a proxy
+of 500 uniform and 500 active labels, with the truth known to the planner); both are read off between measured levels.
+Results are kept one a run, so that an interrupted benchmark goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from informed_limit import informed_limit
+from rowsight.execution.cascade import cascade_for
+from rowsight.execution.cascade.protocol import SKIPPED, Afford, Ask
+from rowsight.plan.guarantee import Guarantee
+from rowsight.proxies.features import Featurizer
+from zones_cost import Rows, load
+
+RESULTS = Path(__file__).parent / "results" / "anytime_curve.json"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "anytime.md"
+PICTURE = Path(__file__).resolve().parents[1] / "docs" / "anytime.svg"
+TABLES = (
+    "sms_spam is_spam",
+    "goemotions gratitude",
+    "hotel_reviews_zh is_positive",
+    "hate_offensive not neither",
+)
+BUDGETS = (200, 400, 800, 1600, 3200, 6400)
+DEMANDED = (0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98)
+KINDS = {"accuracy": ("accuracy",), "precision and recall": ("precision", "recall")}
+
+
+def drive(cascade: Any, truth: np.ndarray, money: int) -> tuple[Any, int]:
+    """Answer a cascade out of the truth, at most ``money`` rows; return its decision and the rows asked."""
+    reply, spent = None, 0
+    while True:
+        try:
+            request = cascade.send(reply)
+        except StopIteration as done:
+            return done.value, spent
+        reply = None
+        if isinstance(request, Ask):
+            reply = truth[request.rows].astype(np.int64)
+            reply[max(money - spent, 0) :] = SKIPPED
+            spent += min(len(reply), money - spent)
+        elif isinstance(request, Afford):
+            reply = np.array([money - spent])
+
+
+def achieved(answers: np.ndarray, truth: np.ndarray, kind: str) -> float:
+    """The real figure: the share of right answers, or the smaller of precision and recall."""
+    if kind == "accuracy":
+        return float(np.mean((answers == truth) & (answers >= 0)))
+    hits, kept = int(np.sum((answers == 1) & truth)), int(np.sum(answers == 1))
+    return min(hits / kept if kept else 1.0, hits / truth.sum() if truth.any() else 1.0)
+
+
+def promise(features: Any, truth: np.ndarray, kind: str, budget: int, seed: int) -> dict[str, float]:
+    """One run without a level."""
+    guarantee = Guarantee(best=KINDS[kind])
+    more: dict[str, Any] = {"classes": 2, "seed": seed, "known": None, "groups": None, "attempt": 1}
+    decision, spent = drive(cascade_for(Rows(features), guarantee, **more), truth, budget)
+    body = decision.certificate
+    promised = min((m["level"] for m in body["metrics"]), default=0.0)
+    counts = {name: body[name] for name in ("training", "certifying")}
+    return {"promised": promised, "true": achieved(decision.answers, truth, kind), "calls": spent, **counts}
+
+
+def demanded(features: Any, truth: np.ndarray, kind: str, level: float, seed: int) -> int:
+    """Calls of one run that is told its level."""
+    guarantee = Guarantee(**dict.fromkeys(KINDS[kind], level))
+    more: dict[str, Any] = {"classes": 2, "seed": seed, "known": None, "groups": None, "attempt": 1}
+    return drive(cascade_for(Rows(features), guarantee, **more), truth, len(truth))[1]
+
+
+def measured(name: str, seeds: int, kept: dict[str, Any]) -> None:
+    """Measure what is missing of one table."""
+    texts, truth = load(name)
+    features = Featurizer.fit(texts[:20_000]).transform(texts)
+    for seed in range(seeds):
+        for kind in KINDS:
+            for budget in (b for b in BUDGETS if b < len(truth)):
+                found = f"{name}|{kind}|{budget}|{seed}"
+                if found not in kept:
+                    keep(kept, found, promise(features, truth, kind, budget, seed))
+            for level in DEMANDED if seed == 0 else ():
+                found = f"{name}|{kind}|demanded {level}|{seed}"
+                if found not in kept:
+                    keep(kept, found, {"calls": demanded(features, truth, kind, level, seed)})
+    for level in DEMANDED:
+        found = f"{name}|informed {level}"
+        if found not in kept:
+            limit = informed_limit(features, truth, precision=level, recall=level)
+            keep(kept, found, {"calls": float(limit.calls)})
+
+
+def keep(kept: dict[str, Any], name: str, value: dict[str, float]) -> None:
+    print(name, value, flush=True)
+    kept[name] = value
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(kept, indent=0, sort_keys=True), encoding="utf-8")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--tables", default=",".join(TABLES))
+    options = parser.parse_args()
+    kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    for name in options.tables.split(","):
+        measured(name, options.seeds, kept)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
