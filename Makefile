@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: charts bench-pii install demo test lint docs validity chaos soak fuzz-sql bench bench-throughput bench-accuracy bench-zones promises clean
+.PHONY: charts bench-pii install demo test lint docs validity chaos soak fuzz-sql bench bench-throughput bench-accuracy bench-zones bench-themes promises clean
 
 install: .venv/installed
 .venv/installed: pyproject.toml
@@ -46,6 +46,7 @@ bench-throughput: .venv/developed
 # Counts how often a certificate is false, under attack; writes docs/validity.md.
 validity: .venv/developed
 	$(BIN)/python -m benchmarks.validity
+	$(BIN)/python tests/themes/attacks.py 2000
 
 # 5,000 generated queries against a reference that asks every row, 2,000 certified ones against exhaustive evaluation.
 fuzz-sql: .venv/developed
@@ -61,6 +62,10 @@ bench-accuracy: .venv/developed
 bench-zones: .venv/developed
 	$(BIN)/python benchmarks/zones_cost.py --seeds 20 --systems ours,limit
 	$(BIN)/python benchmarks/zones_cost.py --table
+
+# Beside BERTopic where benchmarks/.envs/bertopic holds it (requirements in benchmarks/rivals/requirements/bertopic.txt).
+bench-themes: .venv/developed
+	$(BIN)/python benchmarks/themes.py --rows 3000 $(if $(wildcard benchmarks/.envs/bertopic),--rival benchmarks/.envs/bertopic/bin/python)
 
 # Measures, case by case, and writes docs/benchmarks.md; rivals that are installed in benchmarks/.envs run beside Rowsight.
 bench: .venv/developed

@@ -54,6 +54,11 @@ class Work:
         """Return a question on the road of this run."""
         return inquiry_for(question, self.gateway, self.options)
 
+    def alone(self, question: Question) -> Inquiry:
+        """Return a question whose rows never share a request: each answer is about its row and nothing beside it."""
+        options = self.options
+        return Inquiry(question, self.gateway, max_tokens=options.max_tokens, truncate=options.truncate)
+
     def decider(self, question: Question | Conjunction) -> Inquiry | AllOf:
         """Return what decides a certified question, be it made of several."""
         if isinstance(question, Conjunction):

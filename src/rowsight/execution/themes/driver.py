@@ -157,7 +157,7 @@ class _Finder:
             wanted = [i for d in self.drafts for i in nearest_texts(clusters, d.groups, EXAMPLES)]
             near = self.rows[np.array(wanted, dtype=np.int64)] if wanted else near
         rows = np.concatenate([drawn, near[~np.isin(near, drawn)]])
-        told = await ask_each(self.work.inquiry(self.question()), self.texts.arguments(rows))
+        told = await ask_each(self.work.alone(self.question()), self.texts.arguments(rows))
         self.asked = Asked(rows, len(drawn), told)
 
     def _guess(self) -> None:
@@ -210,6 +210,11 @@ class _Finder:
         if unanswered:
             self.notes.append(
                 f"{unanswered} of {drawn} rows drawn have no answer; the bounds allow each of them any theme"
+            )
+        oracles = dict.fromkeys(t.oracle for t in self.asked.told if t.oracle is not None)
+        if len(oracles) > 1:
+            self.notes.append(
+                f"the model changed while it was asked ({', '.join(oracles)}); the shares mix its answers"
             )
         theming = self.node.theming
         return Themes(

@@ -57,7 +57,7 @@ async def _named(node: Themes, clusters: Clusters, texts: Sequence[str], work: W
     groups = [np.flatnonzero(clusters.owner == g) for g in range(clusters.count)]
     words = telling_words([[texts[i] for i in members.tolist()] for members in groups])
     seen = [_shown(clusters, groups, g, texts, work.options.seed) for g in range(clusters.count)]
-    told = await work.inquiry(naming_question(node.question.template, node.theming.lang)).ask(seen)
+    told = await work.alone(naming_question(node.question.template, node.theming.lang)).ask(seen)
     drafts = [_draft(g, t, words[g]) for g, t in enumerate(told)]
     failed = sum(d.naming == "words" for d in drafts)
     if failed:
@@ -124,7 +124,7 @@ async def _merged(drafts: list[Draft], work: Work, notes: list[str]) -> list[Dra
     if len(drafts) < 2 or all(not d.groups for d in drafts):  # noqa: PLR2004
         return drafts
     lines = [f"{i}. {d.name}" + (f": {d.description}" if d.description else "") for i, d in enumerate(drafts, 1)]
-    [told] = await work.inquiry(merging_question(len(drafts))).ask([("\n".join(lines),)])
+    [told] = await work.alone(merging_question(len(drafts))).ask([("\n".join(lines),)])
     if told.status != "asked":
         notes.append(f"themes of the same meaning were not looked for: {told.reason or told.status}")
         return drafts
