@@ -223,7 +223,7 @@ class OverRows(Cascaded):
         parts = workspace.table(f"SELECT {texts} FROM {table} ORDER BY __row")  # noqa: S608 - names of ours
         return parts, workspace.table(f"SELECT * FROM ({self.request.outcome}) AS o ORDER BY __row")  # noqa: S608
 
-    async def outcomes(self, rows: NDArray[np.int64], why: str) -> list[tuple[Any, str | None]]:
+    async def outcomes(self, rows: NDArray[np.integer[Any]], why: str) -> list[tuple[Any, str | None]]:
         """Ask about rows until each is decided; return what each came to, and the status of one without an answer."""
         workspace = self.run.workspace
         wanted = self.numbers[rows]
@@ -269,7 +269,7 @@ class Composite(OverRows):
         self._let_sql_know(parts, np.flatnonzero(known & holds), decision)
         return certificate
 
-    async def codes(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    async def codes(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
         """Ask about rows of the population until each is decided; return 1 where the predicate holds, else 0."""
         missing = {"skipped": SKIPPED, "failed": UNANSWERED}
         found = await self.outcomes(rows, "WHERE under guarantee")

@@ -60,7 +60,7 @@ class Totalled(OverRows):
         self.figures = {key: self._said(found[:, :, i], rows[i], i) for i, key in enumerate(keys)}
         self._let_sql_know()
 
-    async def codes(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    async def codes(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
         """Ask about rows until each is decided; return their answers as numbers, NaN unanswered, -inf skipped."""
         found = await self.outcomes(rows, "estimate")
         missing = {"skipped": -np.inf, "failed": np.nan}

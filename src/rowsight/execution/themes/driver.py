@@ -128,7 +128,7 @@ class _Finder:
             found["time"] = spans_of(self._column(theming.time, places), theming.time)
         return found
 
-    def _column(self, name: str, places: NDArray[np.int64]) -> list[Any]:
+    def _column(self, name: str, places: NDArray[np.integer[Any]]) -> list[Any]:
         values = [v for batch in self.spool.batches((name,)) for v in batch.column(0).to_pylist()]
         return [values[place] for place in places.tolist()]
 
