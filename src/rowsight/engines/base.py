@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -44,11 +44,8 @@ class Relations(Protocol):
     def rowwise(self, batch: pa.RecordBatch, predicate: str) -> pa.RecordBatch:
         """Return the rows of ``batch`` for which the SQL ``predicate`` holds, in order."""
 
-    def spool(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Spool:
-        """Write rows to disk, so that they can be fetched by position."""
-
     def open_spool(self, schema: pa.Schema) -> Spool:
-        """Return an empty spool: append batches, then finish it."""
+        """Return an empty spool on disk, whose rows can be fetched by position: append batches, then finish it."""
 
     def close(self) -> None:
         """Release the connection and its files."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,16 +131,8 @@ class DuckDBRelations:
             cursor.close()
         return table.cast(batch.schema).combine_chunks().to_batches()[0] if len(table) else batch.slice(0, 0)
 
-    def spool(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Spool:
-        """Write rows to disk, so that they can be fetched by position."""
-        spool = self.open_spool(schema)
-        for batch in batches:
-            spool.append(batch)
-        spool.finish()
-        return spool
-
     def open_spool(self, schema: pa.Schema) -> Spool:
-        """Return an empty spool: append batches, then finish it."""
+        """Return an empty spool on disk, whose rows can be fetched by position: append batches, then finish it."""
         self._spools += 1
         return IpcSpool(Path(self._directory.name) / f"spool-{self._spools}.arrow", schema)
 

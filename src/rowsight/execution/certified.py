@@ -457,6 +457,8 @@ class Driver:
         report.report.certificate = certificate
         report.report.cascade = decision.summary
         report.report.curve = self.curve.points
+        asked_for = decision.asked.copy()
+        asked_for[list(self.failed)] = True
         places = self.population.places
         start = done = 0
         for batch in self.population.spool.batches():
@@ -465,17 +467,19 @@ class Driver:
             numbers[places[done:stop] - start] = np.arange(done, stop)
             start, done = start + batch.num_rows, stop
             piece = Piece(batch.column(POSITION), batch.drop_columns([POSITION]))
-            rows = self._rows_told(piece.rows, numbers, decision)
+            rows = self._rows_told(piece.rows, numbers, decision, asked_for)
             record(report.report, rows)
             self.work.trace.write(piece.positions, self.ask.into, rows)
             report.unjudged.write(piece.rows, self.ask, rows)
             yield answered(self.ask, piece, [t.value for t in rows], [t.status for t in rows], report.report)
 
-    def _rows_told(self, rows: pa.RecordBatch, numbers: NDArray[np.int64], decision: Decision) -> list[Told]:
+    def _rows_told(
+        self, rows: pa.RecordBatch, numbers: NDArray[np.int64], decision: Decision, asked_for: NDArray[np.bool_]
+    ) -> list[Told]:
         """Say what each row was told; ``numbers`` are the rows' in the population, -1 for those not in it."""
         told = [NULL] * len(numbers)
         inside = np.flatnonzero(numbers >= 0)
-        asked = decision.asked[numbers[inside]]
+        asked = asked_for[numbers[inside]]
         others = inside[~asked]
         for place, code in zip(others.tolist(), decision.answers[numbers[others]].tolist(), strict=True):
             told[place] = self._not_asked(code)
