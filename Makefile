@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: bench-pii install demo test lint docs validity chaos soak fuzz-sql bench bench-throughput bench-accuracy bench-zones promises clean
+.PHONY: bench-pii bench-rank bench-summaries install demo test lint docs validity chaos soak fuzz-sql bench bench-throughput bench-accuracy bench-zones promises clean
 
 install: .venv/installed
 .venv/installed: pyproject.toml
@@ -61,6 +61,15 @@ bench-accuracy: .venv/developed
 bench-zones: .venv/developed
 	$(BIN)/python benchmarks/zones_cost.py --seeds 20 --systems ours,limit
 	$(BIN)/python benchmarks/zones_cost.py --table
+
+# nDCG@10 of rankings beside BM25 and asking all, calls by table size (about five minutes).
+bench-rank: .venv/developed
+	$(BIN)/python benchmarks/rank.py --only rivals rank 'rank noisy' sizes
+	$(BIN)/python benchmarks/rank.py --only 'rank certified' 'rank noisy certified' --queries 25
+
+# Summaries by a model that invents facts and rows: what is dropped and kept, calls and CPU by rows.
+bench-summaries: .venv/developed
+	$(BIN)/python benchmarks/summaries.py
 
 # Measures, case by case, and writes docs/benchmarks.md; rivals that are installed in benchmarks/.envs run beside Rowsight.
 bench: .venv/developed
