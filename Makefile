@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: charts bench-pii install demo test lint docs validity chaos soak fuzz-sql bench bench-throughput bench-accuracy bench-zones bench-themes promises clean
+.PHONY: charts bench-pii install demo test lint docs validity chaos soak fuzz-sql bench bench-throughput bench-accuracy bench-zones bench-themes bench-rank bench-summaries promises clean
 
 install: .venv/installed
 .venv/installed: pyproject.toml
@@ -66,6 +66,15 @@ bench-zones: .venv/developed
 # Beside BERTopic where benchmarks/.envs/bertopic holds it (requirements in benchmarks/rivals/requirements/bertopic.txt).
 bench-themes: .venv/developed
 	$(BIN)/python benchmarks/themes.py --rows 3000 $(if $(wildcard benchmarks/.envs/bertopic),--rival benchmarks/.envs/bertopic/bin/python)
+
+# nDCG@10 of rankings beside BM25 and asking all, calls by table size (about five minutes).
+bench-rank: .venv/developed
+	$(BIN)/python benchmarks/rank.py --only rivals rank 'rank noisy' sizes
+	$(BIN)/python benchmarks/rank.py --only 'rank certified' 'rank noisy certified' --queries 25
+
+# Summaries by a model that invents facts and rows: what is dropped and kept, calls and CPU by rows.
+bench-summaries: .venv/developed
+	$(BIN)/python benchmarks/summaries.py
 
 # Measures, case by case, and writes docs/benchmarks.md; rivals that are installed in benchmarks/.envs run beside Rowsight.
 bench: .venv/developed

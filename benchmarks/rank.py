@@ -188,9 +188,17 @@ def by_size(sizes: tuple[int, ...]) -> list[dict[str, Any]]:
                 done = source.rank("How good is {text}?", k).run("sim", base_url=server.base_url)
                 ended = resource.getrusage(resource.RUSAGE_SELF)
                 cpu = ended.ru_utime - started.ru_utime + ended.ru_stime - started.ru_stime
-                hits = len(best & set(done.to_arrow().column("number").to_pylist()))
+                numbers = done.to_arrow().column("number").to_pylist()
+                hits, above = len(best & set(numbers)), int((np.delete(truth, numbers) > truth[numbers[-1]]).sum())
                 line = {"rows": size, "k": k, "calls": done.report.calls, "graded": done.ranking.graded}
-                found.append({**line, "first_ten_found": hits, "cpu_ms_per_row": 1000 * cpu / size})
+                found.append(
+                    {
+                        **line,
+                        "first_ten_found": hits,
+                        "outside_above_last": above / size,
+                        "cpu_ms_per_row": 1000 * cpu / size,
+                    }
+                )
                 print(json.dumps(found[-1]), flush=True)
     return found
 
