@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from rowsight.core.identity import digest
 from rowsight.execution.asking import ask_each
@@ -104,7 +105,7 @@ async def _attempt(ask: Rank, rows: DistinctRows, order: list[int], inquiry: Inq
     """Return which attempt at this table and question this is: the same ranking has the same one, whenever it is run."""
     read = TableDigest()
     for arguments in rows.every():
-        read.update(arguments)
+        read.update([pa.array(column, pa.string()) for column in zip(*arguments, strict=True)])
     subject = hashlib.sha256(b"outside" + read.digest() + inquiry.identity.encode()).digest()
     name = (
         f"outside:{digest([order, ask.k, float(ask.outside or 0), ask.confidence, work.options.seed])}:{subject.hex()}"
