@@ -42,7 +42,7 @@ class Guarantee:
             level = getattr(self, name)
             if level is not None and not 0 < level < 1:
                 raise InputError(f"{name}={level:g} is not between 0 and 1; give a share such as {name}=0.9")
-        if "accuracy" in self.metrics and len(self.metrics) > 1:
+        if "accuracy" in self.metrics and {"precision", "recall"} & set(self.metrics):
             raise InputError(
                 "accuracy and precision/recall are different demands; give accuracy alone, or precision and/or recall"
             )
