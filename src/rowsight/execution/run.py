@@ -148,9 +148,8 @@ class Run:
         report.note_truncated(tally.truncated)
         report.seconds = time.perf_counter() - started
         report.stopped = gateway.stopped
-        report.budget_spent = (
-            gateway.spent and not gateway.stopped and (report.total("skipped") > 0 or not report.proved)
-        )
+        left_out = report.total("skipped") > 0 or (gateway.spent and not report.proved)
+        report.budget_spent = left_out and not gateway.stopped
 
     async def _closing(self, work: Work, gateway: Gateway) -> None:
         """Record the end; raise where the caller wants failures raised. Every answer is kept by now."""
