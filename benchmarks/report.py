@@ -53,6 +53,7 @@ FALLS_SHORT = """## What falls short, and what is not measured yet
 - curator at its defaults makes about 180 requests a minute where a server sends no rate-limit headers (724 in 240 s, starting included), so that its other
   cases at the defaults were left out. Palimpzest is 0.9.0, on Python 3.12: later versions fetch a list of models over the network when they are
   imported and fail without it, and 0.9.0 declares Python 3.11 but fails there on importing `TypeAliasType`.
+  Its five wrong rows may be the simulated model's doing, which finds a row in a prompt that isn't fenced by its text.
 """
 
 

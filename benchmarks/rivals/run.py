@@ -281,9 +281,9 @@ def further(found: dict[str, Any]) -> float | None:
 
 def spread(found: dict[str, Any]) -> str:
     """The wall time: the median and, of several runs, the shortest and the longest."""
-    if "walls" not in found:
-        return f"{found['wall']:.1f}" if "wall" in found else ""
-    walls = found["walls"]
+    walls = found.get("walls", [found["wall"]] if "wall" in found else [])
+    if len(walls) <= 1:
+        return "".join(f"{wall:.1f}" for wall in walls)
     return f"{walls[len(walls) // 2]:.1f} ({walls[0]:.1f} to {walls[-1]:.1f})"
 
 
