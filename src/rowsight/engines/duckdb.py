@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from rowsight.core.errors import InputError, SourceError
+from rowsight.core.scratch import Scratch
 from rowsight.engines.base import text_name
 from rowsight.engines.reading import literal, reading
 from rowsight.engines.sources import Files, ReadOnce, Source
@@ -50,7 +51,7 @@ class DuckDBRelations:
     """One locked connection: no file outside the sources, no setting, extension or attachment can be reached by SQL."""
 
     def __init__(self, sources: Mapping[str, Source], settings: Mapping[str, str | int]) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix="rowsight-")
+        self._directory = Scratch()
         self._connection = duckdb.connect(config={**settings, "temp_directory": self._directory.name})
         self._views: dict[str, str] = {}
         self._objects: dict[str, pa.Table] = {}
@@ -139,7 +140,7 @@ class DuckDBRelations:
     def close(self) -> None:
         """Release the connection and its files."""
         self._connection.close()
-        self._directory.cleanup()
+        self._directory.close()
 
     def sql(self, node: Node) -> str:
         """Return the SQL of a relational node."""

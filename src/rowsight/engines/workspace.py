@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -12,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from rowsight.core.errors import InputError, SourceError
+from rowsight.core.scratch import Scratch
 from rowsight.engines.duckdb import _first_line, _quoted, _spooled
 from rowsight.engines.reading import literal, reading
 from rowsight.engines.sources import Files, Source
@@ -31,7 +31,7 @@ class Workspace:
     """
 
     def __init__(self, sources: Mapping[str, Source], databases: Mapping[str, Path], *, locked: bool = True) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix="rowsight-")
+        self._directory = Scratch()
         self._connection = duckdb.connect(config={**_SETTINGS, "temp_directory": self._directory.name})
         try:
             for name, path in databases.items():
@@ -102,7 +102,7 @@ class Workspace:
     def close(self) -> None:
         """Release the connection and its files."""
         self._connection.close()
-        self._directory.cleanup()
+        self._directory.close()
 
     def _one_query(self, sql: str) -> None:
         try:

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rowsight.core.errors import ColumnError, nearest
+from rowsight.core.scratch import Scratch
 from rowsight.engines.sources import arrow_table_to
 from rowsight.engines.writers import OutputFile
 from rowsight.execution.asking import Trace, Unjudged
 from rowsight.execution.explain import cascade_lines
 from rowsight.execution.rendering import as_html
 from rowsight.execution.report import Report
-from rowsight.execution.scratch import Scratch
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,6 +18,7 @@ from rowsight.calls.gateway import Gateway, open_gateway
 from rowsight.calls.ledger.base import RunStatus
 from rowsight.core.errors import BudgetError, FailedRowsError, InputError
 from rowsight.core.events import Listener
+from rowsight.core.scratch import Scratch
 from rowsight.engines.arrow import arrow_type
 from rowsight.engines.base import Engine, Relations
 from rowsight.engines.sources import Source
@@ -28,7 +29,6 @@ from rowsight.execution.options import RunOptions
 from rowsight.execution.report import Report
 from rowsight.execution.result import ROWS_FILE, Result
 from rowsight.execution.sampling import sampled_stats
-from rowsight.execution.scratch import Scratch
 from rowsight.guarantees.algebra import conjoined, shared, standings
 from rowsight.optimizer import optimize
 from rowsight.plan.nodes import Ask, Figure, Node, Project, walk
