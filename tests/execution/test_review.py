@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
@@ -102,6 +102,7 @@ def test_the_sheet_is_blind_unless_asked_and_cells_are_no_formulas(tmp_path):
     assert "answer" in read_sheet(shown)
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.text(), st.sampled_from(NASTY)), min_size=1, max_size=8))
 def test_sheets_are_read_back_as_they_were_written(tmp_path_factory, texts):
     folder = tmp_path_factory.mktemp("sheet")

@@ -128,8 +128,9 @@ def _write_excel(path: Path, cells: Mapping[str, Sequence[str]]) -> None:
 
 
 def _read_excel(path: Path) -> Cells:
-    sheet = _openpyxl().load_workbook(path, read_only=True, data_only=False).worksheets[0]
-    header, *body = [list(row) for row in sheet.iter_rows(values_only=True)] or [[]]
+    with path.open("rb") as file:
+        sheet = _openpyxl().load_workbook(file, read_only=True).worksheets[0]
+        header, *body = [list(row) for row in sheet.iter_rows(values_only=True)] or [[]]
     body = [row for row in body if any(v is not None for v in row)]
     names = [str(n) for n in header if n is not None]
     return {

@@ -93,6 +93,8 @@ class Estimator(Driver):
     def _decision(self, found: Estimated, attempt: int) -> Decision:
         asked = found.answers != -np.inf
         answers = np.where(np.isfinite(found.answers), found.answers, 0.0)
+        skipped = [row for row, one in self.failed.items() if one.status == "skipped"]
+        answers[skipped] = -np.inf if self.number else SKIPPED
         body = {
             "figure": self.goal.figure,
             "rows": found.total.rows,

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from rowsight.operators import Conjunction, Question
-from rowsight.plan.nodes import Ask, Limit, Node, Scan, walk
+from rowsight.plan.nodes import Ask, Figure, Limit, Node, Scan, walk
 
 Level = Literal["certified", "certified for X only", "asked", "not certified"]
 
@@ -47,7 +47,7 @@ def standings(plan: Node) -> list[Standing]:
 def _standing(ask: Ask, plan: Node) -> Standing:
     shown = f"{ask.question.operator} {ask.question.template.source!r}"
     unsure = [n for n in walk(ask.input) if isinstance(n, Ask) and n.guarantee is not None and n.drop]
-    if ask.guarantee is not None and not ask.guarantee.metrics:
+    if ask.guarantee is not None and not ask.guarantee.metrics and not isinstance(ask, Figure):
         return Standing(
             shown, "not certified", "rows drawn at random were asked, and bound the shares; the others are guessed"
         )

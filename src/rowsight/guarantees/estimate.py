@@ -134,10 +134,10 @@ class _Side:
 
     @property
     def bound(self) -> float:
-        """The least total that stands; at least what the drawn rows say for certain."""
-        certain = self._sum + self.left * self.low
+        """The least total that stands, between what the drawn rows say for certain: all rows drawn, it is their sum."""
+        certain, possible = self._sum + self.left * self.low, self._sum + self.left * self.high
         standing = self._first[min(self._standing, len(self._first) - 1)]
-        return float(max(certain, standing)) - SLACK * self._range * (self.left > 0)
+        return float(min(max(certain, standing), possible)) - SLACK * self._range * (self.left > 0)
 
     def observe(self, draws: Draws, aim: Aim) -> None:
         self._hopeful = self._standing + _after_last(self._wealth[self._standing :] > HOPELESS)

@@ -36,6 +36,8 @@ _COMMANDS = {
     "show": ("runs", "Show one run."),
     "resume": ("runs", "Go on with a run that was stopped."),
     "ledger": ("runs", "Look after the ledger: stats, verify, forget, export."),
+    "review": ("review", "Draw a random sample of answers for people to review."),
+    "audit": ("review", "Say how many answers people agree with, from a filled sheet."),
     "verify": ("verify", "Check a saved certificate offline."),
 }
 

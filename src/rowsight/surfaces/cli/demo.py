@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from rowsight.execution.audit import Audit
     from rowsight.execution.result import Result
     from rowsight.worlds import WorldQuestions
 
+_REVIEWED = 200
+"""Answers that people review."""
 _WORLDS = ("support", "finance", "clinic", "factory", "retail")
 
 
@@ -49,10 +52,14 @@ def demo(world: str, lang: str, rows: int, seed: int, recall: float, precision: 
         click.echo(f"A simulated model answers at {server.base_url}; it errs on some rows, as models do.\n")
         options = {"model": "sim", "base_url": server.base_url, "seed": seed, "price_in": 0.25, "price_out": 2.0}
         kept, labelled = _run(path, asked, Path(state), options, precision, recall)
+        audit = _audit(kept, table, asked, out / "review.csv")
     show.rows(labelled.head(show.SHOWN_ROWS).select(["id", "topic", "text"]), len(labelled))
     click.echo(show.report_text(kept.report))
     click.echo(show.report_text(labelled.report))
     _compare(kept, table, asked, lang, out)
+    click.echo(f"\nAgainst people (here the world's truth fills in {out / 'review.csv'}):")
+    for line in audit.lines():
+        click.echo(line)
     click.echo(
         "\nThe model was simulated. With a real one: "
         f"rowsight filter {path} '{asked.filter.prompt}' --model NAME --base-url URL (the key from $OPENAI_API_KEY)"
@@ -105,6 +112,21 @@ def _compare(kept: Result, table: Any, asked: WorldQuestions, lang: str, out: Pa
         click.echo("\n" + picture.terminal(histogram))
         (out / "cascade.svg").write_text(picture.svg(histogram, asked.filter.prompt), encoding="utf-8")
         click.echo(f"The same picture: {out / 'cascade.svg'}; the certificate: {out / 'certificate.json'}")
+
+
+def _audit(kept: Result, table: Any, asked: WorldQuestions, sheet: Path) -> Audit:
+    """Draw answers for review, let the world's truth fill the sheet in as people would, and say what it proves."""
+    from rowsight.engines.sheets import read_sheet, write_sheet  # noqa: PLC0415 - commands load what they use
+    from rowsight.execution.review import YOURS  # noqa: PLC0415
+
+    kept.sample_for_review(min(_REVIEWED, kept.report.total("rows")), sheet, into="keep")
+    truth = dict(
+        zip(map(str, table.column("id").to_pylist()), table.column(asked.filter.truth).to_pylist(), strict=True)
+    )
+    cells = {name: [cell or "" for cell in column] for name, column in read_sheet(sheet).items()}
+    cells[YOURS] = ["" if truth[row] is None else "yes" if truth[row] else "no" for row in cells["id"]]
+    write_sheet(sheet, cells)
+    return kept.audit(sheet)
 
 
 def _figures(answers: list[bool | None], truth: list[bool | None]) -> tuple[float, float]:
