@@ -14,12 +14,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from benchmarks import rival_cascades
-from benchmarks.validity import engines, figures
+from benchmarks.validity import anytime, engines, figures
 from benchmarks.validity.cases import ADVERSARIES, DATA, Case, Maker, tables
 from scipy.stats import binom
 
@@ -32,6 +33,7 @@ ENGINES = (
     "rowsight p+r",
     "rowsight estimate",
     "rowsight missed",
+    *(f"rowsight anytime, {kind}" for kind in anytime.KINDS),
     "bargain",
     "bargain-best",
     "bargain p+r",
@@ -129,6 +131,18 @@ def overlooked(seeds: int) -> list[Row]:
     ]
 
 
+def at_any_moment(seeds: int) -> list[Row]:
+    """The attacks by someone who stops a run at its worst moment; the oracle keeps still, so that the truth is one."""
+    attacks = {label: make for label, make in ADVERSARIES.items() if label != "drift in training"}
+    found = []
+    for kind in anytime.KINDS:
+        runs = seeds if "accuracy" in kind else -(-seeds // 3)
+        watched = partial(anytime.watched, kind)
+        for label, make in attacks.items():
+            found.append(show(attack(f"rowsight anytime, {kind}", watched, label, make, runs, anytime.failed)))
+    return found
+
+
 def chances(case: Case, seed: int) -> np.ndarray:
     """What a proxy says, for engines that train none: class probabilities, fitted on 200 labels that aren't charged."""
     known = np.random.default_rng(seed).choice(len(case.features), 200, replace=False)
@@ -213,7 +227,9 @@ def markdown(rows: list[Row]) -> str:
         "of rows asked. Tables have at most 2,000 rows, the adversaries 1,200. Rivals get a proxy fitted on 200 labels",
         "that they aren't charged for; Rowsight trains its own and pays for it. An estimate (a share to within 0.04, a mean,",
         "groups) fails when its interval excluded the truth at any moment of the run; `promised` counts runs that reached",
-        "the width. `missed`: at most 2% of all rows overlooked.",
+        "the width. `missed`: at most 2% of all rows overlooked. `anytime`: the budget is drawn at random, with a level or",
+        "without one (best), and a run fails when any promise that it made on its way was false, wherever it ended; `promised`",
+        "counts runs that came to promise something.",
         "",
         "| engine | attack | runs | promised | failures | rate | calls | |",
         "|---|---|---:|---:|---:|---:|---:|---|",
@@ -247,7 +263,7 @@ def main() -> int:
     parser.add_argument(
         "--seeds", type=int, default=200, help="seeds for each adversary; the tables share five times as many"
     )
-    parser.add_argument("--metrics", default="accuracy,zones,estimates,missed")
+    parser.add_argument("--metrics", default="accuracy,zones,estimates,missed,anytime")
     parser.add_argument("--rival", action="append", default=[], metavar="NAME=PYTHON")
     parser.add_argument("--wheels", type=Path, help="rivals that promise precision and recall: see rival_cascades")
     parser.add_argument("--rival-seeds", type=int, default=100)
@@ -263,6 +279,8 @@ def main() -> int:
         rows += estimates(options.seeds)
     if "missed" in options.metrics:
         rows += overlooked(options.seeds // 2)
+    if "anytime" in options.metrics:
+        rows += at_any_moment(options.seeds)
     print(f"{time.process_time() - start:.0f} CPU seconds")
     for named in options.rival:
         name, python = named.split("=", 1)
