@@ -125,7 +125,7 @@ def main() -> int:
     for name in ATTACKS:
         whole, parts = failures(name, seeds)
         worst = max(worst, whole, parts)
-        print(f"{name:<14} {whole:>5} and {parts:>5} of {seeds:,} runs failed; {limit:.0f} may at one in a thousand")  # noqa: T201 - a command of its own
+        sys.stdout.write(f"{name:<14} {whole} and {parts} of {seeds:,} runs failed; {limit:.0f} may\n")
     return int(worst > limit)
 
 

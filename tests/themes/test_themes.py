@@ -105,6 +105,10 @@ def test_known_labels_stay_and_new_themes_join_them(table, find):
     assert found.found.theme("Delivery").naming == "given"
     only = find(table, labels=["delivery", "billing"], k=0)
     assert set(only.found.names) == {"delivery", "billing"}
+    alone = find(table, labels=["delivery"], k=0, sample=60)
+    assert alone.found.names == ("delivery",)
+    assert 0.3 < alone.unassigned.share < 0.9
+    assert set(map(tuple, alone.to_arrow()["themes"].drop_null().to_pylist())) == {(), ("delivery",)}
 
 
 def test_accuracy_is_certified_over_sets_of_themes(table, find):
@@ -146,6 +150,7 @@ def test_a_spent_budget_leaves_bounds_that_allow_anything(table, find):
         ({"labels": "a,b"}, SchemaError, "list"),
         ({"labels": ["a", "a"]}, SchemaError, "twice"),
         ({"labels": [" "]}, SchemaError, "empty"),
+        ({"labels": ["a", "(none of these)"]}, SchemaError, "meaning of its own"),
         ({"by": "regio"}, ColumnError, "did you mean 'region'"),
         ({"time": "body"}, InputError, "no point in time"),
         ({"min_share": 1.5}, InputError, "min_share"),

@@ -14,11 +14,10 @@ from typing import Any
 from rowsight.operators.base import Question
 from rowsight.plan.schema import InvalidAnswerError, Label, Struct
 from rowsight.plan.template import Template
+from rowsight.plan.theming import NO_OTHER, UNASSIGNED
 
 NAME_LENGTH, DESCRIPTION_LENGTH = 80, 240
 """Most characters of a theme's name and description."""
-NO_OTHER = "something else"
-"""Stands beside a theme that is alone, since a choice needs two; answered, it means no theme."""
 MEMBERS, CONTRAST, NAMES = "members", "others", "themes"
 """The blocks of the questions to name a group and to merge names."""
 
@@ -52,6 +51,8 @@ class ThemeName(Struct):
         name = plain_line(str(answer["name"]), NAME_LENGTH)
         if not any(c.isalnum() for c in name):
             raise InvalidAnswerError("the name holds no word; give a short name")
+        if name in (UNASSIGNED, NO_OTHER):
+            raise InvalidAnswerError("the name says what the texts are not; say what they have in common")
         return {"name": name, "description": plain_line(answer["description"] or "", DESCRIPTION_LENGTH)}
 
 

@@ -11,6 +11,8 @@ MOST_CHOSEN = 60
 """Groups that are formed at most where their number isn't given."""
 EXAMPLES = 3
 """Texts near each theme's centre that are asked about, whatever is drawn; and examples shown of each theme."""
+UNASSIGNED, NO_OTHER = "(none of these)", "(something else)"
+"""What fits no theme; and what stands beside a theme that is alone, since a choice needs two. No theme has these names."""
 MOST_THEMES = 150
 """Themes that one question can put to the model at once."""
 
@@ -70,6 +72,8 @@ def known_labels(labels: Iterable[str] | Mapping[str, str] | None) -> tuple[tupl
     for name, _ in pairs:
         if not isinstance(name, str) or not name.strip():
             raise SchemaError("a label is empty; give each label a name")
+        if name in (UNASSIGNED, NO_OTHER):
+            raise SchemaError(f"the label {name!r} has a meaning of its own; give the theme another name")
         if name in seen:
             raise SchemaError(f"the label {name!r} stands twice; give each label once")
         seen.add(name)

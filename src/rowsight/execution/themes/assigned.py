@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from rowsight.operators.themes import NO_OTHER
+from rowsight.plan.theming import NO_OTHER
 from rowsight.proxies import ridge
 from rowsight.proxies.features import dense_rows
 

@@ -23,14 +23,14 @@ from rowsight.execution.asking import NULL, Told, answered, ask_each, record
 from rowsight.execution.certified import POSITION, Population, certified_rows, spooled
 from rowsight.execution.ordered import Piece
 from rowsight.execution.themes.assigned import Asked, Guesser, Set, named
-from rowsight.execution.themes.found import Example, Theme, Themes
+from rowsight.execution.themes.found import Cell, Example, Theme, Themes
 from rowsight.execution.themes.naming import Draft, drafted, nearest_texts
 from rowsight.execution.themes.parts import Parts, groups_of, spans_of
 from rowsight.execution.themes.shares import Evidence, theme_cells
 from rowsight.execution.themes.texts import Texts
 from rowsight.operators.themes import themes_question
 from rowsight.plan import nodes
-from rowsight.plan.theming import EXAMPLES, MOST_CHOSEN
+from rowsight.plan.theming import EXAMPLES, MOST_CHOSEN, UNASSIGNED
 from rowsight.proxies.clusters import Clusters, Space, chosen_count, cluster
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ GROUPED = 10_000
 """Most distinct texts that are grouped."""
 EXEMPLARS, EXAMPLE_LENGTH = 5, 500
 """Texts near its centre that describe a theme to a later run; most characters of a text that is shown."""
-UNASSIGNED = "(none of these)"
 
 
 async def themed(node: nodes.Themes, source: AsyncIterator[Piece], work: Work) -> AsyncGenerator[Piece, None]:
@@ -67,23 +66,22 @@ async def themed(node: nodes.Themes, source: AsyncIterator[Piece], work: Work) -
 
 
 def _no_themes(node: nodes.Themes, work: Work, rows: int) -> Themes:
-    assert node.guarantee is not None
     nothing = Theme(UNASSIGNED, "", 0, None, None, None, naming="given")
-    options, theming = work.options, node.theming
+    notes = ("No row has a text to be asked about.",)
+    return _result(node, work, themes=(), unassigned=nothing, rows=rows, askable=0, drawn=0, unanswered=0, notes=notes)
+
+
+def _result(node: nodes.Themes, work: Work, **found: Any) -> Themes:
+    """Return themes with what the run knew of them from the start."""
+    assert node.guarantee is not None
     return Themes(
         question=node.question.template.source,
-        model=options.model,
-        themes=(),
-        unassigned=nothing,
-        rows=rows,
-        askable=0,
-        drawn=0,
-        unanswered=0,
+        model=work.options.model,
         confidence=node.guarantee.confidence,
-        by=theming.by,
-        time=theming.time,
-        seed=options.seed,
-        notes=("No row has a text to be asked about.",),
+        by=node.theming.by,
+        time=node.theming.time,
+        seed=work.options.seed,
+        **found,
     )
 
 
@@ -175,39 +173,52 @@ class _Finder:
 
     def _themes(self, clusters: Clusters | None, parts: dict[str, Parts]) -> Themes:
         assert self.node.guarantee is not None
-        count, drawn = self.texts.population.count, self.asked.drawn
-        sets = self.asked.sets()
+        count, drawn, sets = self.texts.population.count, self.asked.drawn, self.asked.sets()
         evidence = Evidence(self.guesser.sets, self.guess, self.asked.rows[:drawn], sets[:drawn], self.left_out[:drawn])
-        names = [d.name for d in self.drafts]
-        failure = 1.0 - self.node.guarantee.confidence
-        whole = theme_cells(evidence, names, Parts(("",), np.zeros(count, dtype=np.int64)), failure)
-        split = {name: theme_cells(evidence, names, p, failure) for name, p in parts.items()}
-        last = Draft(UNASSIGNED, "", "given", ())
-        made = []
-        for number, draft in enumerate([*self.drafts, last]):
-            [cell] = whole[number]
-            examples = self._examples(draft, sets, clusters)
-            near = [] if clusters is None else nearest_texts(clusters, draft.groups, EXEMPLARS)
-            made.append(
-                Theme(
-                    draft.name,
-                    draft.description,
-                    None if cell.share is None else round(cell.share * count),
-                    cell.share,
-                    cell.low,
-                    cell.high,
-                    examples,
-                    tuple(split["by"][number]) if "by" in split else (),
-                    tuple(split["time"][number]) if "time" in split else (),
-                    draft.naming,
-                    draft.reason,
-                    draft.words,
-                    tuple(_shortened(t) for t in self.texts.read(self.rows[np.array(near, dtype=np.int64)])),
-                )
-            )
-        *themes, unassigned = made
+        names, failure = [d.name for d in self.drafts], 1.0 - self.node.guarantee.confidence
+        whole = {"whole": Parts(("",), np.zeros(count, dtype=np.int64))}
+        shares = {n: theme_cells(evidence, names, p, failure) for n, p in (whole | parts).items()}
+        drafts = [*self.drafts, Draft(UNASSIGNED, "", "given", ())]
+        cells = [{name: found[number] for name, found in shares.items()} for number in range(len(drafts))]
+        made = [self._theme(draft, found, clusters) for draft, found in zip(drafts, cells, strict=True)]
         unanswered = sum(s is None for s in sets[:drawn])
+        self._note(unanswered)
+        return _result(
+            self.node,
+            self.work,
+            themes=tuple(sorted(made[:-1], key=lambda t: -(t.share or 0.0))),
+            unassigned=made[-1],
+            rows=self.spool.count,
+            askable=count,
+            drawn=drawn,
+            unanswered=unanswered,
+            span=parts["time"].span if "time" in parts else None,
+            notes=tuple(self.notes),
+        )
+
+    def _theme(self, draft: Draft, cells: dict[str, list[Cell]], clusters: Clusters | None) -> Theme:
+        [whole] = cells["whole"]
+        near = [] if clusters is None else nearest_texts(clusters, draft.groups, EXEMPLARS)
+        return Theme(
+            draft.name,
+            draft.description,
+            None if whole.share is None else round(whole.share * whole.rows),
+            whole.share,
+            whole.low,
+            whole.high,
+            self._examples(draft, clusters),
+            tuple(cells.get("by", ())),
+            tuple(cells.get("time", ())),
+            draft.naming,
+            draft.reason,
+            draft.words,
+            tuple(_shortened(t) for t in self.texts.read(self.rows[np.array(near, dtype=np.int64)])),
+        )
+
+    def _note(self, unanswered: int) -> None:
+        """Say what went otherwise than it should while rows were asked."""
         if unanswered:
+            drawn = self.asked.drawn
             self.notes.append(
                 f"{unanswered} of {drawn} rows drawn have no answer; the bounds allow each of them any theme"
             )
@@ -216,26 +227,10 @@ class _Finder:
             self.notes.append(
                 f"the model changed while it was asked ({', '.join(oracles)}); the shares mix its answers"
             )
-        theming = self.node.theming
-        return Themes(
-            question=self.node.question.template.source,
-            model=self.work.options.model,
-            themes=tuple(sorted(themes, key=lambda t: -(t.share or 0.0))),
-            unassigned=unassigned,
-            rows=self.spool.count,
-            askable=count,
-            drawn=drawn,
-            unanswered=unanswered,
-            confidence=self.node.guarantee.confidence,
-            by=theming.by,
-            time=theming.time,
-            span=parts["time"].span if "time" in parts else None,
-            seed=self.work.options.seed,
-            notes=tuple(self.notes),
-        )
 
-    def _examples(self, draft: Draft, sets: list[Set | None], clusters: Clusters | None) -> tuple[Example, ...]:
+    def _examples(self, draft: Draft, clusters: Clusters | None) -> tuple[Example, ...]:
         """Return rows that the model said speak of the theme (of nothing, for no theme): the plainest first."""
+        sets = self.asked.sets()
         fit = [
             i for i, s in enumerate(sets) if s is not None and (draft.name in s if draft.name != UNASSIGNED else not s)
         ]
