@@ -97,6 +97,15 @@ def test_the_mean_of_a_score_in_every_group(table, asked):
     assert [r["channel"] for r in rows] == list(result.groups)
 
 
+def test_a_group_whose_rows_were_all_asked_is_exact(table, asked):
+    table.share(ASKED.filter.prompt, calls=ROWS // 2).run(**asked)
+    result = table.count(ASKED.filter.prompt, calls=ROWS, by="channel").run(**asked)
+    for figure in result.groups.values():
+        assert figure.asked == figure.rows
+        assert figure.low == figure.value == figure.high
+    assert result.low == result.value == result.high == YES
+
+
 def test_rows_that_fail_widen_the_interval(tmp_path):
     config = SimulationConfig(text="text", truths=(Truth(ASKED.filter.truth),), rate_refusal=0.2)
     with SimulatedServer(config, TABLE.to_batches()) as server:

@@ -172,9 +172,12 @@ class _Target:
         self.totals.observe(draws, Aim(variance, self.horizon or self.population))
 
     def interval(self, answers: NDArray[np.float64], asked: NDArray[np.bool_], within: tuple[float, float]) -> Interval:
-        """Return the interval, cut to ``within``."""
+        """Return the interval, cut to ``within`` and to what the answers leave open: all asked, it is exact."""
         mine = asked & self.members
-        low, high = max(self.low, within[0]), min(self.high, within[1])
+        least, most = _ends(answers[mine], self.bounds)
+        unknown = self.size - int(mine.sum())
+        low = max(self.low, within[0], float(least.sum()) + unknown * self.bounds[0])
+        high = min(self.high, within[1], float(most.sum()) + unknown * self.bounds[1])
         middle = self._estimates / self._weights if self._weights else self.population * sum(self.bounds) / 2
         value = min(max(float(np.mean(self.known, axis=0).sum()) + middle, low), high)
         silent = int(np.isnan(answers[mine]).sum())
