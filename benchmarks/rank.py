@@ -160,6 +160,7 @@ def ours(
                 above = sum(judges.grade(question, n) > done.outside.bar for n in numbers.values()) - (K - 1)
                 false += above > done.outside.at_most
     result = {
+        "queries": len(chosen),
         "ndcg": fmean(quality),
         "calls": fmean(calls),
         "window_calls": fmean(windows),
