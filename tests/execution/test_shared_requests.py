@@ -252,3 +252,19 @@ def test_a_query_with_a_guarantee_says_that_it_asks_each_row_alone(shop: Shop) -
 def test_a_senseless_number_of_rows_is_refused(shop: Shop) -> None:
     with pytest.raises(InputError, match="rows_per_call=0"):
         shop.filter(shop.table(range(3)), rows_per_call=0)
+
+
+def test_rows_drawn_for_an_estimate_or_a_ranking_are_asked_alone(tmp_path: Path) -> None:
+    numbered: list[int] = []
+
+    def listening(messages: list[dict[str, Any]], _schema: Any) -> Any:
+        numbered.append(len(unfence_rows(messages[-1]["content"])))
+        return 5 if "number from" in messages[0]["content"] else None
+
+    with open_shop(tmp_path, hook=listening) as shop:
+        table = read(shop.table(range(120)), session=Session(state=shop.state))
+        given = {"base_url": shop.server.base_url, "rows_per_call": 5}
+        table.share(QUESTION, calls=40).run("sim", **given)
+        table.rank("How late is {body}?", k=3, outside=0.3).run("sim", **given)
+    assert len(numbered) > 40
+    assert max(numbered) == 0

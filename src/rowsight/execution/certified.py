@@ -247,6 +247,10 @@ def _columns_read(spool: Spool, columns: tuple[str, ...], extra: str | None = No
     return tuple(dict.fromkeys(names if extra is None else [*names, extra]))
 
 
+DRAWN = ("certify", "estimate")
+"""Purposes of rows whose draw proves something: each is asked in a request of its own."""
+
+
 class Driver:
     """Answers a cascade's requests."""
 
@@ -301,7 +305,7 @@ class Driver:
     async def _reply(self, request: Ask | Afford | Freeze | Note) -> NDArray[Any] | None:
         match request:
             case Ask(rows=rows, purpose=purpose):
-                return await self._asked(rows, alone=purpose == "certify")
+                return await self._asked(rows, alone=purpose in DRAWN)
             case Afford():
                 example = self.inquiry.request(self.population.arguments(np.zeros(1, np.int64))[0])
                 assert example is not None  # rows of the population can be asked

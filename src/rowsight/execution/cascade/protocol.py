@@ -43,7 +43,7 @@ class Ask:
 
     Answers are class codes >= 0 (int64) for filter (0 no, 1 yes) and classify, floats for score (NaN unanswered);
     ``UNANSWERED`` and ``SKIPPED`` stand for rows without an answer. Asking a row again costs nothing and gives the
-    same answer. ``purpose`` is one of: uniform, active, certify, band, rest.
+    same answer. ``purpose`` is one of: uniform, active, certify, band, rest, estimate.
     """
 
     rows: NDArray[np.integer[Any]]

@@ -97,7 +97,7 @@ async def certified_outside(
 
 
 async def _scores(inquiry: Inquiry, rows: DistinctRows, numbers: list[int]) -> list[float | None]:
-    told = await ask_each(inquiry, rows.arguments(numbers))
+    told = await ask_each(inquiry, rows.arguments(numbers), alone=True)  # they are drawn: no row may lean on another
     return [t.value if t.status == "asked" else None for t in told]
 
 
