@@ -128,6 +128,8 @@ def test_a_huge_cell_is_cut_before_python_sees_it(tmp_path):
     path = tmp_path / "huge.parquet"
     pq.write_table(pa.table({"body": ["short text about a parcel", "x" * 50_000_000, None]}), path)
     source = rowsight.read(path)
+    table(body=["what loads on use, such as the languages, is no part of this"] * 3).profile()
+    table(body=[SENTENCE.format(i) for i in range(9)]).profile()
     tracemalloc.start()
     profile = source.profile()
     peak = tracemalloc.get_traced_memory()[1]
@@ -135,6 +137,17 @@ def test_a_huge_cell_is_cut_before_python_sees_it(tmp_path):
     assert profile.column("body").lengths.longest == 50_000_000
     assert any(f"{MOST_CHARACTERS:,}" in note for note in profile.notes)
     assert peak < 20_000_000
+
+
+def test_a_cell_beyond_the_engines_memory_is_told_with_the_remedy(tmp_path):
+    from rowsight.core.errors import SourceError
+    from rowsight.engines.duckdb import DuckDBEngine
+
+    path = tmp_path / "huge.parquet"
+    pq.write_table(pa.table({"body": ["short", "x" * 50_000_000]}), path)
+    small = rowsight.Session(engine=DuckDBEngine(memory_mb=30))
+    with pytest.raises(SourceError, match="memory_mb"):
+        rowsight.read(path, session=small).profile()
 
 
 def test_a_table_with_questions_has_no_profile():

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from rowsight.engines.base import Spool
 
 _CSV_LINES = 3
+_MORE_MEMORY = (
+    "a cell larger than the engine's memory can't be read: give it more with "
+    "rowsight.Session(engine=DuckDBEngine(memory_mb=6000))"
+)
 
 
 class DuckDBEngine:
@@ -222,4 +226,5 @@ def _quoted(name: str) -> str:
 def _first_line(error: BaseException) -> str:
     """Return DuckDB's complaint on one line; its complaints about CSV say the reason in the lines that follow."""
     lines = [line.strip() for line in str(error).partition("\n\n")[0].splitlines() if line.strip()]
-    return " ".join(lines[: _CSV_LINES if "CSV" in str(error) else 1]) or type(error).__name__
+    said = " ".join(lines[: _CSV_LINES if "CSV" in str(error) else 1]) or type(error).__name__
+    return f"{said}; {_MORE_MEMORY}" if isinstance(error, duckdb.OutOfMemoryException) else said
