@@ -61,7 +61,7 @@ def _group(found: Understanding, group: GroupSummary, say: Words) -> Html:
 
 def _cites(found: Understanding, sentence: Sentence, say: Words) -> Html:
     rows = [quoted(found, row, say) for row in sentence.rows]
-    count = say("{n} rows cited", n=len(sentence.rows))
+    count = say("Rows cited: {n}", n=len(sentence.rows))
     return tag("details", tag("summary", count), rows)
 
 
