@@ -12,6 +12,7 @@ from zone_tables import Numbers, drive, figures, noisy
 from rowsight.execution.cascade.protocol import SKIPPED, Ask
 from rowsight.execution.cascade.zones import zones_cascade
 from rowsight.guarantees.draw import Draw, draw_key
+from rowsight.guarantees.verifier import verify
 from rowsight.plan.guarantee import Guarantee
 
 
@@ -182,3 +183,13 @@ def test_a_large_table_is_planned_on_a_sample() -> None:
     assert sum(map(len, asked)) < 3000
     assert min(figures(decision.answers, truth)) >= 0.9
     assert len(decision.summary["histogram"]["cuts"]) == 2
+
+
+def test_a_zone_that_was_planned_anew_ends_in_a_certificate_that_stands() -> None:
+    rng = np.random.default_rng(2)
+    features = rng.normal(size=(3000, 4))
+    truth = features[:, 0] > 0.8
+    truth[rng.choice(np.flatnonzero(features[:, 0] < -0.2), 45, replace=False)] = True  # where the proxy is surest
+    decision, _, _ = drive(features, truth, precision=0.9, recall=0.9, seed=2)
+    assert "rejected:0:1" in [pool["name"] for pool in decision.certificate["proof"]["pools"]]
+    assert verify(decision.certificate) == decision.certificate["statement"]["en"]

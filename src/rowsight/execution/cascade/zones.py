@@ -135,7 +135,7 @@ class ZonesRun:
             self.stopped = True
             yield Note("budget", {"asked": int(self.asked.sum()), "left": int(np.sum(~self.asked))})
         counts["training"] = counts["training"] or int(self.asked.sum())
-        counts["certifying"] = sum(t.drawn for trials in self.trials.values() for t in trials)
+        counts["certifying"] = sum(trials[-1].drawn for trials in self.trials.values())  # earlier trials prove nothing
         return self._decide(counts)
 
     # --- asking -------------------------------------------------------------------------------------------------
