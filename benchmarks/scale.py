@@ -52,6 +52,8 @@ used = resource.getrusage(resource.RUSAGE_SELF)
 peak = next(int(l.split()[1]) for l in open("/proc/self/status") if l.startswith("VmHWM")) / 1024
 print(used.ru_utime + used.ru_stime, peak)
 """
+WITHIN = ("zones, strata, draws", "reading back, features, scoring of all rows")
+"""The second is called by the first."""
 STAGES = {
     "planning: features of the sample": ("certified.py", "features"),
     "training and planning": ("zones.py", "_refit", "_plan"),
@@ -82,7 +84,7 @@ def served(path: Path, truth: str) -> Iterator[str]:
 def run(folder: Path, path: Path, url: str, *words: object, profile: Path | None = None) -> dict[str, Any]:
     """Run the command in a process of its own; return what it said and what it took."""
     report, state = folder / "report.json", tempfile.mkdtemp(dir=folder)
-    first = [] if profile is None else ["-m", "cProfile", "-o", profile]
+    first = [] if profile is None else [HERE / "profiled.py", profile]
     command = [sys.executable, *first, HERE / "measured.py", report, words[0], path, *words[1:], "--model", "sim"]
     command += ["--base-url", url, "--state", state, "--json", "--yes", "--certificate", folder / "certificate.json"]
     done = subprocess.run([str(w) for w in command], capture_output=True, text=True, check=False)
@@ -148,6 +150,7 @@ def profile(folder: Path) -> dict[str, Any]:
             for (name, _, function), (_, _, _, cumulative, _) in statistics.stats.items()
             if name.endswith(f"/rowsight/{folder_of(file)}/{file}") and function in functions
         )
+    times[WITHIN[0]] -= times[WITHIN[1]]
     return {"rows": rows, "cpu": plain["cpu"], "profiled_cpu": profiled["cpu"], "stages": times}
 
 
