@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rowsight.core.blocking import blocking
 from rowsight.plan.gathers import Rank, Summarize
@@ -14,12 +15,16 @@ if TYPE_CHECKING:
     from rowsight.execution.gathering import RankedRows, Summarized
     from rowsight.execution.options import RunOptions
 
+Asked = TypeVar("Asked", Summarize, Rank)
+Made = TypeVar("Made")
 
-class Summarizing:
-    """A summary to be made of a table's rows; nothing is asked before ``run``."""
 
-    def __init__(self, session: Session, ask: Summarize) -> None:
-        self._session, self.ask = session, ask
+class Gathering(ABC, Generic[Asked, Made]):
+    """Something to be made of all rows of a table together; nothing is asked before ``run``."""
+
+    def __init__(self, session: Session, ask: Asked) -> None:
+        self._session = session
+        self.ask: Asked = ask
 
     def explain(self) -> str:
         """Return the plan as text, highest step first."""
@@ -29,11 +34,15 @@ class Summarizing:
 
     def estimate(self, model: str = "", **options: Any) -> Estimate:
         """Return rows, calls, tokens and money before anything is spent. ``options`` as in ``run``."""
-        return self._session.estimate_summary(self.ask, options_of(model or "unnamed", options))
+        return self._estimated(options_of(model or "unnamed", options))
 
-    def run(self, model: str, *, out: str | Path | None = None, **options: Any) -> Summarized:
-        """Ask, and return the summary. ``options`` are those of ``RunOptions``; ``out`` also writes the sentences."""
+    def run(self, model: str, *, out: str | Path | None = None, **options: Any) -> Made:
+        """Ask, and return the result. ``options`` are those of ``RunOptions``; ``out`` also writes it."""
         return self.made(options_of(model, options), out=out)
+
+    async def arun(self, model: str, *, out: str | Path | None = None, **options: Any) -> Made:
+        """Ask, and return the result, inside a running event loop."""
+        return await self._amade(options_of(model, options), out, None, None)
 
     def made(
         self,
@@ -42,52 +51,43 @@ class Summarizing:
         out: str | Path | None = None,
         spec: dict[str, Any] | None = None,
         resuming: str | None = None,
+    ) -> Made:
+        """Return the result under ``options``; ``resuming`` goes on with the budget of an earlier run."""
+        return blocking(self._amade(options, out, spec, resuming))
+
+    def __repr__(self) -> str:
+        return f"<{type(self.ask).__name__}, to be run>\n{self.explain()}"
+
+    @abstractmethod
+    def _estimated(self, options: RunOptions) -> Estimate:
+        """Return what it would cost."""
+
+    @abstractmethod
+    async def _amade(
+        self, options: RunOptions, out: str | Path | None, spec: dict[str, Any] | None, resuming: str | None
+    ) -> Made:
+        """Make it."""
+
+
+class Summarizing(Gathering[Summarize, "Summarized"]):
+    """A summary to be made of a table's rows."""
+
+    def _estimated(self, options: RunOptions) -> Estimate:
+        return self._session.estimate_summary(self.ask, options)
+
+    async def _amade(
+        self, options: RunOptions, out: str | Path | None, spec: dict[str, Any] | None, resuming: str | None
     ) -> Summarized:
-        """Return the summary under ``options``; ``resuming`` goes on with the budget of an earlier run."""
-        return blocking(self._session.asummarize(self.ask, options, out=out, spec=spec, resuming=resuming))
-
-    async def arun(self, model: str, *, out: str | Path | None = None, **options: Any) -> Summarized:
-        """Ask, and return the summary, inside a running event loop."""
-        return await self._session.asummarize(self.ask, options_of(model, options), out=out)
-
-    def __repr__(self) -> str:
-        return f"<Summary to be made>\n{self.explain()}"
+        return await self._session.asummarize(self.ask, options, out=out, spec=spec, resuming=resuming)
 
 
-class Ranking:
-    """A table's first rows to be found; nothing is asked before ``run``."""
+class Ranking(Gathering[Rank, "RankedRows"]):
+    """A table's first rows to be found, in order."""
 
-    def __init__(self, session: Session, ask: Rank) -> None:
-        self._session, self.ask = session, ask
+    def _estimated(self, options: RunOptions) -> Estimate:
+        return self._session.estimate_ranking(self.ask, options)
 
-    def explain(self) -> str:
-        """Return the plan as text, highest step first."""
-        from rowsight.execution.explain import explained_gather  # noqa: PLC0415 - running loads on use
-
-        return explained_gather(self.ask)
-
-    def estimate(self, model: str = "", **options: Any) -> Estimate:
-        """Return rows, calls, tokens and money before anything is spent. ``options`` as in ``run``."""
-        return self._session.estimate_ranking(self.ask, options_of(model or "unnamed", options))
-
-    def run(self, model: str, *, out: str | Path | None = None, **options: Any) -> RankedRows:
-        """Ask, and return the first rows in order. ``options`` are those of ``RunOptions``; ``out`` also writes them."""
-        return self.made(options_of(model, options), out=out)
-
-    def made(
-        self,
-        options: RunOptions,
-        *,
-        out: str | Path | None = None,
-        spec: dict[str, Any] | None = None,
-        resuming: str | None = None,
+    async def _amade(
+        self, options: RunOptions, out: str | Path | None, spec: dict[str, Any] | None, resuming: str | None
     ) -> RankedRows:
-        """Return the ranking under ``options``; ``resuming`` goes on with the budget of an earlier run."""
-        return blocking(self._session.arank(self.ask, options, out=out, spec=spec, resuming=resuming))
-
-    async def arun(self, model: str, *, out: str | Path | None = None, **options: Any) -> RankedRows:
-        """Ask, and return the first rows, inside a running event loop."""
-        return await self._session.arank(self.ask, options_of(model, options), out=out)
-
-    def __repr__(self) -> str:
-        return f"<Ranking to be made>\n{self.explain()}"
+        return await self._session.arank(self.ask, options, out=out, spec=spec, resuming=resuming)
