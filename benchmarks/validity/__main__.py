@@ -136,10 +136,9 @@ def at_any_moment(seeds: int) -> list[Row]:
     attacks = {label: make for label, make in ADVERSARIES.items() if label != "drift in training"}
     found = []
     for kind in anytime.KINDS:
-        runs = seeds if "accuracy" in kind else -(-seeds // 3)
         watched = partial(anytime.watched, kind)
         for label, make in attacks.items():
-            found.append(show(attack(f"rowsight anytime, {kind}", watched, label, make, runs, anytime.failed)))
+            found.append(show(attack(f"rowsight anytime, {kind}", watched, label, make, seeds, anytime.failed)))
     return found
 
 
@@ -278,7 +277,7 @@ def main() -> int:
     if "estimates" in options.metrics:
         rows += estimates(options.seeds)
     if "missed" in options.metrics:
-        rows += overlooked(options.seeds // 2)
+        rows += overlooked(options.seeds)
     if "anytime" in options.metrics:
         rows += at_any_moment(options.seeds)
     print(f"{time.process_time() - start:.0f} CPU seconds")
