@@ -21,7 +21,7 @@ from rowsight.core.events import Listener
 from rowsight.core.scratch import Scratch
 from rowsight.engines.arrow import arrow_type
 from rowsight.engines.base import Engine, Relations
-from rowsight.engines.sources import Source
+from rowsight.engines.sources import Source, check_not_read
 from rowsight.engines.writers import OutputFile
 from rowsight.execution.asking import Trace
 from rowsight.execution.executor import Work, has_ask, pieces
@@ -88,6 +88,8 @@ class Run:
         ``end`` makes a table of its own out of the plan's rows.
         """
         _check_budget(plan, self._options)
+        if out is not None:
+            check_not_read(out, self._sources.values())
         plan = with_vectors(plan, self._options.features)
         run = resuming or new_run_id()
         fixed = any(isinstance(node, Ask) and node.guarantee is not None for node in walk(plan))
