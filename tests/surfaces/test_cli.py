@@ -122,7 +122,29 @@ def test_preview_and_two_wordings(cli):
     one = cli("preview", "tickets.parquet", "Is {text} late?", "-n", "20", "--json").json
     assert one["rows"] == len(one["sample"]) == 20
     two = cli("preview", "tickets.parquet", "Is {text} late?", "Is the message {text} late?", "-n", "20", "--json").json
-    assert two == {"rows": 20, "differing": 0, "sample": []}
+    assert two == {"rows": 20, "judged": 19, "differing": 0, "sample": []}
+
+
+def test_a_preview_without_budget_says_what_it_could_not_judge(cli):
+    one = cli("preview", "tickets.parquet", "Is {text} late?", "-n", "20", "--budget", "3calls", "--json")
+    assert (one.code, one.json["calls"], one.json["skipped"] > 0) == (3, 3, True)
+    wordings = ("Is {text} very late?", "Is the message {text} late?")
+    two = cli("preview", "tickets.parquet", *wordings, "-n", "20", "--budget", "5calls", "--json")
+    assert (two.code, two.json["rows"]) == (3, 20)
+    assert 0 < two.json["judged"] < 20
+    assert (
+        "can't be gone on with by its name; give its command, rowsight preview"
+        in cli("resume", one.json["run"], server=None).err
+    )
+
+
+def test_a_preview_of_a_table_with_an_answer_takes_another_name(cli):
+    table = pq.read_table("tickets.parquet").rename_columns({"region": "answer"})
+    pq.write_table(table, "answered.parquet")
+    one = cli("preview", "answered.parquet", "Is {text} late?", "-n", "5", "--json")
+    assert {"answer", "answer_2", "answer_2_status"} <= set(one.json["sample"][0])
+    both = ("Is {text} late?", "Is the message {text} late?")
+    assert "rows with both answers" in cli("preview", "answered.parquet", *both, "-n", "5").out
 
 
 def test_people_get_a_table_and_a_report(cli):
