@@ -131,6 +131,33 @@ def test_a_base_url_of_unknown_traits_is_refused(url):
         endpoints_of(RunOptions(model="m", base_url=[url]), {})
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:hunter2@a/v1",
+        "https://me:hunter2@a/v1;weight=x",
+        "https://me:hunter2/x@a/v1",
+        "me:hunter2@a/v1",
+        "https://[me:hunter2@a/v1",
+        "https://a/v1?api-key=hunter2",
+        "https://a/v1#hunter2",
+    ],
+)
+def test_a_secret_in_a_base_url_is_refused_and_not_repeated(url):
+    with pytest.raises(InputError) as caught:
+        endpoints_of(RunOptions(model="m", base_url=url), {})
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(InputError) as caught:
+        Endpoint("a", url, "m")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_what_is_no_base_url_is_said():
+    for url in ("https://a:99999/v1", "https://[::1/v1", "ftp://a", ""):
+        with pytest.raises(InputError, match="isn't one"):
+            endpoints_of(RunOptions(model="m", base_url=[url]), {})
+
+
 def test_a_server_is_named_once():
     with pytest.raises(InputError, match="given twice"):
         endpoints_of(RunOptions(model="m", base_url=["http://a/v1", "http://a/v1"]), {})

@@ -119,6 +119,25 @@ def test_a_column_of_vectors_helps_the_proxy(run, tmp_path, model):
     assert result.report.calls < run(lambda t: certified_filter(t, accuracy=0.95)).report.calls
 
 
+def test_a_column_of_vectors_is_read_though_it_does_not_come_out(tmp_path, model):
+    table = TABLE.append_column("vector", pa.array([[1.0, 0.5]] * len(TABLE)))
+    read = rowsight.read(table, session=rowsight.Session(state=tmp_path))
+    kept = read.filter(ASKED.filter.prompt, accuracy=0.8).select("text")
+    assert kept.run("sim", base_url=model.base_url, features="vector").to_arrow().column_names == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("column", "said"), [("vectr", "did you mean 'vector'"), ("text", "holds string, not vectors")]
+)
+def test_a_column_of_vectors_that_is_none_is_said_before_a_call(tmp_path, model, column, said):
+    table = TABLE.append_column("vector", pa.array([[1.0, 0.5]] * len(TABLE)))
+    plan = rowsight.read(table, session=rowsight.Session(state=tmp_path)).filter(ASKED.filter.prompt, recall=0.8)
+    before = model.stats()["requests"]
+    with pytest.raises(rowsight.RowsightError, match=said):
+        plan.run("sim", base_url=model.base_url, features=column)
+    assert model.stats()["requests"] == before
+
+
 def test_saved_certificates_hold_offline(run, tmp_path, capsys):
     from rowsight.guarantees import verifier
 

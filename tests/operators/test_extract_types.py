@@ -94,3 +94,14 @@ def test_a_whole_number_that_no_column_holds_is_no_answer(number, form):
 def test_a_type_that_json_does_not_hold_is_refused():
     with pytest.raises(SchemaError, match="'a'"):
         operator("extract").question("{text}", fields={"a": type("Odd", (), {})})
+
+
+@pytest.mark.parametrize("scheme", ["file://", ""])
+def test_a_schema_reads_nothing_beyond_itself(scheme, tmp_path):
+    other = tmp_path / "other.json"
+    other.write_text('{"type": "string"}')
+    schema = {"type": "object", "properties": {"a": {"$ref": f"{scheme}{other}"}}}
+    with pytest.raises(SchemaError, match=r"\$defs"):
+        operator("extract").question("{text}", fields=schema)
+    with pytest.raises(SchemaError, match=r"\$defs"):
+        Checker(schema)

@@ -1,6 +1,9 @@
 """The command line as users meet it: the main job, bad input, exit codes."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -119,7 +122,29 @@ def test_preview_and_two_wordings(cli):
     one = cli("preview", "tickets.parquet", "Is {text} late?", "-n", "20", "--json").json
     assert one["rows"] == len(one["sample"]) == 20
     two = cli("preview", "tickets.parquet", "Is {text} late?", "Is the message {text} late?", "-n", "20", "--json").json
-    assert two == {"rows": 20, "differing": 0, "sample": []}
+    assert two == {"rows": 20, "judged": 19, "differing": 0, "sample": []}
+
+
+def test_a_preview_without_budget_says_what_it_could_not_judge(cli):
+    one = cli("preview", "tickets.parquet", "Is {text} late?", "-n", "20", "--budget", "3calls", "--json")
+    assert (one.code, one.json["calls"], one.json["skipped"] > 0) == (3, 3, True)
+    wordings = ("Is {text} very late?", "Is the message {text} late?")
+    two = cli("preview", "tickets.parquet", *wordings, "-n", "20", "--budget", "5calls", "--json")
+    assert (two.code, two.json["rows"]) == (3, 20)
+    assert 0 < two.json["judged"] < 20
+    assert (
+        "can't be gone on with by its name; give its command, rowsight preview"
+        in cli("resume", one.json["run"], server=None).err
+    )
+
+
+def test_a_preview_of_a_table_with_an_answer_takes_another_name(cli):
+    table = pq.read_table("tickets.parquet").rename_columns({"region": "answer"})
+    pq.write_table(table, "answered.parquet")
+    one = cli("preview", "answered.parquet", "Is {text} late?", "-n", "5", "--json")
+    assert {"answer", "answer_2", "answer_2_status"} <= set(one.json["sample"][0])
+    both = ("Is {text} late?", "Is the message {text} late?")
+    assert "rows with both answers" in cli("preview", "answered.parquet", *both, "-n", "5").out
 
 
 def test_people_get_a_table_and_a_report(cli):
@@ -157,11 +182,23 @@ FILTER = ("filter", "tickets.parquet", "Is {text} late?")
         ((*FILTER, "--budget", "5apples"), "names no unit"),
         ((*FILTER, "--budget", "5usd"), "the price of 'sim' is unknown"),
         ((*FILTER, "--concurrency", "0"), "concurrency=0 is not positive"),
+        ((*FILTER, "--out", "tickets.parquet"), "is the table that is read"),
+        ((*FILTER, "--into", ""), "into is empty"),
+        ((*FILTER, "--missed", "0"), "such as missed=0.001"),
+        ((*FILTER, "--seed", "-1", "--recall", "0.9"), "seed=-1 is out of range"),
+        ((*FILTER, "--self-agreement", "-1", "--recall", "0.9"), "self_agreement=-1 is negative"),
+        ((*FILTER, "--timeout", "nan"), "timeout=nan is not positive"),
+        ((*FILTER, "--base-url", "https://[::1/v1"), "isn't one"),
+        (("classify", "tickets.parquet", "{text}?", "--labels", "a\nb,c"), "several lines"),
+        (("classify", "tickets.parquet", "{text}?", "--labels", '"a,b'), "is not a CSV record"),
+        (("score", "tickets.parquet", "{text}?", "--accuracy", "0.9", "--within", "nan"), "within=nan is no distance"),
+        (("extract", "tickets.parquet", "{text}?", "--schema", "deep.json"), "is not JSON"),
         ((*FILTER, "--nonsense"), "No such option"),
         (("filtre", "tickets.parquet"), "did you mean 'filter'"),
     ],
 )
 def test_bad_input_is_one_clear_line_before_any_call(cli, model, arguments, said):
+    (cli.folder / "deep.json").write_text('{"a":' * 5000)
     before = model.stats()["requests"]
     done = cli(*arguments)
     assert (done.code, done.out) == (2, ""), done
@@ -251,3 +288,23 @@ def test_a_port_that_is_none_is_refused(cli):
     done = cli(*("simulate", "tickets.parquet", "--truth", "late", "--text", "text", "--port", "99999"), server=None)
     assert (done.code, done.out) == (2, "")
     assert "99999" in done.err
+
+
+def test_a_full_disk_is_one_line_with_a_remedy(cli):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    (cli.folder / "curve.svg").symlink_to(full)
+    done = cli(*FILTER, "--recall", "0.5", "--curve", "curve.svg")
+    assert (done.code, done.out) == (2, "")
+    assert "the disk is full" in done.err
+    assert cli(*FILTER, "--json").json["calls"] == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the streams")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_nobodys(cli, model, closed):
+    script = f'"$0" -m rowsight "$@" --model sim --base-url {model.base_url} --out late.csv {closed}'
+    done = subprocess.run(["sh", "-c", script, sys.executable, *FILTER], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert pa_csv.read_csv(cli.folder / "late.csv").num_rows > 0

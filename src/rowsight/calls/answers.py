@@ -8,11 +8,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import jsonschema_rs
 import orjson
 
-from rowsight.core.errors import SchemaError
 from rowsight.plan.schema import InvalidAnswerError
+from rowsight.plan.validation import validator_for
 
 MOST_CANDIDATES = 64
 """Braces looked at in prose: bounds the work that a hostile answer can cause."""
@@ -121,11 +120,7 @@ class Checker:
     """
 
     def __init__(self, schema: dict[str, Any], read: Callable[[Any], Any] | None = None) -> None:
-        try:
-            self._validator = jsonschema_rs.validator_for(schema, mask="the value")
-        except (jsonschema_rs.ValidationError, ValueError) as error:
-            said = str(error).partition("\n")[0]
-            raise SchemaError(f"the answer's JSON Schema isn't valid: {said}") from error
+        self._validator = validator_for(schema, mask="the value")
         self._read = read
 
     def __call__(self, text: str) -> str:

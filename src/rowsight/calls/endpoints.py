@@ -33,6 +33,7 @@ from rowsight.core.errors import InputError, nearest
 OPENAI = "https://api.openai.com/v1"
 USUAL_TIMEOUT = 60.0
 _SECRET_HEADERS = {"authorization", "api-key", "x-api-key", "proxy-authorization", "cookie"}
+_SECRET_PARAMETER = re.compile(r"[?&][^&=]*(key|token|secret|passw|sig|auth)[^&=]*=|#.", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{\w+\}")
 
 
@@ -63,7 +64,7 @@ class Endpoint:
     substitute: bool = False
 
     def __post_init__(self) -> None:
-        _check_url(self)
+        _server(self.base_url)
         for name in ("weight", "timeout", "rpm", "tpm"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -72,7 +73,7 @@ class Endpoint:
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise InputError(
-                    f"endpoint {self.name!r}: {name}={value:g} is negative; give dollars per million tokens"
+                    f"endpoint {self.name!r}: {name}={value:g} is no price; give dollars per million tokens"
                 )
         for name, value in self.headers.items():
             if name.lower() in _SECRET_HEADERS and not _VARIABLE.search(value):
@@ -88,21 +89,23 @@ class Endpoint:
         return (prompt_tokens * self.price_in + completion_tokens * self.price_out) / 1e6
 
 
-def _check_url(endpoint: Endpoint) -> None:
+def _server(url: str) -> str:
+    """Return the host and port of a base URL; raise ``InputError``, which shows no secret, where it isn't one."""
+    server, fault = "", ""
     try:
-        parts = urlsplit(endpoint.base_url)
-        _ = parts.port
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https") and parts.hostname and parts.port != 0:
+            server = parts.netloc
     except ValueError as error:
-        raise InputError(f"endpoint {endpoint.name!r}: the base URL isn't one ({error}); write {OPENAI}") from None
-    if parts.username or parts.password:
+        fault = f" ({error})"
+    if "@" in (server or url) or _SECRET_PARAMETER.search(url):
         raise InputError(
-            f"endpoint {endpoint.name!r}: the base URL holds a password; put the key in the environment and name its "
-            "variable (api_key_env)"
+            "a base URL holds a password or a key; put it in the environment and name its variable (api_key_env, or "
+            "headers in an endpoints file)"
         )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(
-            f"base URL {endpoint.base_url!r} isn't one; write it as in {OPENAI} or http://localhost:8000/v1"
-        )
+    if not server:
+        raise InputError(f"base URL {url!r} isn't one{fault}; write it as in {OPENAI} or http://localhost:8000/v1")
+    return server
 
 
 class Where(Protocol):
@@ -147,6 +150,7 @@ def endpoints_of(options: Where, environment: Mapping[str, str]) -> tuple[Endpoi
 def _at(text: str, options: Where) -> Endpoint:
     """Return the endpoint of ``URL`` or ``URL;weight=2;priority=1``."""
     url, *traits = text.split(";")
+    server = _server(url)
     values: dict[str, Any] = {}
     for trait in traits:
         name, equals, value = trait.partition("=")
@@ -157,7 +161,7 @@ def _at(text: str, options: Where) -> Endpoint:
         except ValueError:
             raise InputError(f"base URL {text!r}: {name} is {value!r}; give a number") from None
     return Endpoint(
-        name=urlsplit(url).netloc.rpartition("@")[2] or url,
+        name=server,
         base_url=url,
         model=options.model,
         api_key_env=options.api_key_env,
@@ -297,7 +301,7 @@ def _endpoint(where: str, model: str, value: Any, shared: Mapping[str, Any]) -> 
     headers = value.get("headers", {})
     if not all(isinstance(v, str) for v in headers.values()):
         raise InputError(f"{where}: every header is a text")
-    name = value.get("name") or urlsplit(value["base_url"]).netloc.rpartition("@")[2]
+    name = value.get("name") or _server(value["base_url"])
     return Endpoint(**{"model": model, **shared, **value, "name": name})
 
 

@@ -6,13 +6,14 @@ import glob
 import hashlib
 import json
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from rowsight.core.errors import MissingExtraError, SourceError, nearest
+from rowsight.core.errors import MissingExtraError, OutputError, SourceError, nearest
 
 FORMATS = {
     ".csv": "csv",
@@ -151,6 +152,13 @@ def _format(path: str) -> str:
         if name.endswith(ending):
             return FORMATS[ending]
     raise SourceError(f"{path}: the ending says no format that Rowsight reads; use one of {', '.join(FORMATS)}")
+
+
+def check_not_read(path: Path, sources: Iterable[Source]) -> None:
+    """Raise ``OutputError`` where ``path`` is a file of a source: written over, its rows couldn't be asked about again."""
+    read = {Path(p).resolve() for source in sources if isinstance(source, Files) for p in source.paths}
+    if path.resolve() in read:
+        raise OutputError(f"{path} is the table that is read; name another file for the output")
 
 
 def arrow_table_to(table: pa.Table, library: str) -> Any:

@@ -10,6 +10,9 @@ from typing import Any, Literal
 from rowsight.core.errors import InputError
 from rowsight.core.events import CurvePoint
 
+SEEDS = 2**32
+"""How many seeds there are: what the generators of random numbers take."""
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -60,11 +63,15 @@ class RunOptions:
             raise InputError("the model's name is empty; name one, such as model='gpt-5-mini'")
         for name in ("concurrency", "rpm", "tpm", "attempts", "max_tokens", "rows_per_call", "timeout"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:
                 raise InputError(f"{name}={value:g} is not positive; give a number above 0")
         for name in ("price_in", "price_out"):
             value = getattr(self, name)
-            if value is not None and value < 0:
-                raise InputError(f"{name}={value:g} is negative; give US dollars per million tokens")
+            if value is not None and not value >= 0:
+                raise InputError(f"{name}={value:g} is no price; give US dollars per million tokens")
+        if not 0 <= self.seed < SEEDS:
+            raise InputError(f"seed={self.seed} is out of range; give a whole number from 0 to {SEEDS - 1}")
+        if self.self_agreement < 0:
+            raise InputError(f"self_agreement={self.self_agreement} is negative; give the number of rows to ask twice")
         if self.on_failure not in ("null", "raise"):
             raise InputError(f"on_failure={self.on_failure!r} is unknown; use 'null' or 'raise'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +23,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Preview:
-    """Sampled rows with a question's answer (column ``answer``) and status; ``yes`` is the share answered yes."""
+    """Sampled rows with a question's answer and status; ``yes`` is the share answered yes.
+
+    ``into`` is the answers' column: ``answer``, or ``answer_2`` and so on where the table has one of that name.
+    """
 
     question: str
     rows: pa.Table
     report: Report
+    into: str = "answer"
 
     @property
     def yes(self) -> float | None:
         """Share of the judged rows answered yes, ``None`` when no row was judged."""
-        share: float | None = pc.mean(self.rows.column("answer").cast(pa.float64())).as_py()
+        share: float | None = pc.mean(self.rows.column(self.into).cast(pa.float64())).as_py()
         return share
 
     def __repr__(self) -> str:
@@ -54,10 +59,22 @@ class Difference:
     second: Preview
 
     @property
+    def into(self) -> tuple[str, str]:
+        """The columns of the two answers: ``answer`` and ``answer_2`` unless the table has such columns."""
+        return self.first.into, free_name(self.first.rows.column_names)
+
+    @property
+    def judged(self) -> int:
+        """How many rows have an answer to both wordings; of the others it isn't known whether they differ."""
+        one, other = (found.rows.column(found.into) for found in (self.first, self.second))
+        return int(pc.sum(pc.and_(one.is_valid(), other.is_valid())).as_py() or 0)
+
+    @property
     def rows(self) -> pa.Table:
-        """The rows on which the two wordings were answered differently (columns ``answer`` and ``answer_2``)."""
-        both = self.first.rows.append_column("answer_2", self.second.rows.column("answer"))
-        return both.filter(pc.fill_null(pc.not_equal(both.column("answer"), both.column("answer_2")), fill_value=False))
+        """The rows on which the two wordings were answered differently, with both answers."""
+        one, other = self.into
+        both = self.first.rows.append_column(other, self.second.rows.column(self.second.into))
+        return both.filter(pc.fill_null(pc.not_equal(both.column(one), both.column(other)), fill_value=False))
 
     def __repr__(self) -> str:
         return f"<Difference: {self._said}>\n{as_text(self.rows)}"
@@ -67,7 +84,7 @@ class Difference:
 
     @property
     def _said(self) -> str:
-        return f"{len(self.rows)} of {len(self.first.rows)} rows are answered differently"
+        return f"{len(self.rows)} of {self.judged} rows with both answers are answered differently"
 
 
 def previewed(session: Session, plan: Node, questions: list[Any], n: int, options: RunOptions) -> Difference:
@@ -97,6 +114,12 @@ def _sample(session: Session, plan: Node, n: int, seed: int) -> pa.Table:
 
 
 def _answered(session: Session, sample: pa.Table, question: Any, options: RunOptions) -> Preview:
-    ask = Ask(session.scan(sample), question, "answer", drop=False)
+    ask = Ask(session.scan(sample), question, free_name(sample.column_names), drop=False)
     result = session.run(ask, options, spec={"command": "preview"})
-    return Preview(question.template.source, result.to_arrow(), result.report)
+    return Preview(question.template.source, result.to_arrow(), result.report, ask.into)
+
+
+def free_name(taken: Sequence[str]) -> str:
+    """Return ``answer``, or ``answer_2`` and so on: the first that is no column yet, nor is its status."""
+    names = ("answer", *(f"answer_{number}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken and f"{name}_status" not in taken)

@@ -21,7 +21,7 @@ from rowsight.core.events import Listener
 from rowsight.core.scratch import Scratch
 from rowsight.engines.arrow import arrow_type
 from rowsight.engines.base import Engine, Relations
-from rowsight.engines.sources import Source
+from rowsight.engines.sources import Source, check_not_read
 from rowsight.engines.writers import OutputFile
 from rowsight.execution.asking import Trace
 from rowsight.execution.executor import Work, has_ask, pieces
@@ -29,6 +29,7 @@ from rowsight.execution.options import RunOptions
 from rowsight.execution.report import Report
 from rowsight.execution.result import ROWS_FILE, Result
 from rowsight.execution.sampling import sampled_stats
+from rowsight.execution.vectors import check_vectors, with_vectors
 from rowsight.guarantees.algebra import conjoined, shared, standings
 from rowsight.optimizer import optimize
 from rowsight.plan.nodes import Ask, Figure, Node, Project, walk
@@ -87,6 +88,9 @@ class Run:
         ``end`` makes a table of its own out of the plan's rows.
         """
         _check_budget(plan, self._options)
+        if out is not None:
+            check_not_read(out, self._sources.values())
+        plan = with_vectors(plan, self._options.features)
         run = resuming or new_run_id()
         fixed = any(isinstance(node, Ask) and node.guarantee is not None for node in walk(plan))
         relations = self._engine.open(self._sources)
@@ -103,6 +107,9 @@ class Run:
         self, plan: Node, out: Path | None, run: str, relations: Relations, gateway: Gateway, end: End
     ) -> Result:
         started = time.perf_counter()
+        for node in walk(plan):
+            if isinstance(node, Ask) and node.vectors is not None:
+                check_vectors(node.vectors, output_schema(node.input, relations).field(node.vectors).type)
         report = Report(run, self._options.model)
         directory = Path(self._directory.name)
         trace = Trace(directory / "trace.arrow")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonschema_rs
-
 from rowsight.core.errors import SchemaError
 from rowsight.operators.base import Declaration, Parameter
 from rowsight.plan.schema import Struct, struct_of_fields
+from rowsight.plan.validation import validator_for
 
 
 def _struct_type(fields: Any) -> Struct:
@@ -27,10 +26,7 @@ def _struct_type(fields: Any) -> Struct:
 
 
 def _checked(struct: Struct) -> Struct:
-    try:
-        jsonschema_rs.validator_for(struct.schema)
-    except (jsonschema_rs.ValidationError, ValueError) as error:
-        raise SchemaError(f"not a valid JSON Schema: {str(error).splitlines()[0]}") from error
+    validator_for(struct.schema)
     return struct
 
 

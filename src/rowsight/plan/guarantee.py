@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,8 @@ class Guarantee:
         for name in ("accuracy", "precision", "recall", "missed", "confidence"):
             level = getattr(self, name)
             if level is not None and not 0 < level < 1:
-                raise InputError(f"{name}={level:g} is not between 0 and 1; give a share such as {name}=0.9")
+                usual = 0.001 if name == "missed" else 0.9
+                raise InputError(f"{name}={level:g} is not between 0 and 1; give a share such as {name}={usual}")
         if "accuracy" in self.metrics and {"precision", "recall"} & set(self.metrics):
             raise InputError(
                 "accuracy and precision/recall are different demands; give accuracy alone, or precision and/or recall"
@@ -56,8 +58,8 @@ class Guarantee:
             )
         if self.within is not None and "accuracy" not in self.metrics:
             raise InputError("within is the tolerance of accuracy; give accuracy=0.95, within=1")
-        if self.within is not None and self.within < 0:
-            raise InputError(f"within={self.within:g} is negative; give the largest difference that counts as right")
+        if self.within is not None and not 0 <= self.within < math.inf:
+            raise InputError(f"within={self.within:g} is no distance; give the largest difference that counts as right")
 
     @property
     def metrics(self) -> tuple[str, ...]:

@@ -103,7 +103,8 @@ class Ask:
     """The input with a question's answer in column ``into`` and its row status in ``<into>_status``.
 
     ``drop``: keep only the rows answered yes. ``show``: let the two columns come out. ``question`` is an
-    ``operators.Question``; the plan needs to know of it only its template.
+    ``operators.Question``; the plan needs to know of it only its template. ``vectors``: a column that the proxy sees
+    beside the words.
     """
 
     input: Node
@@ -112,6 +113,7 @@ class Ask:
     drop: bool = False
     show: bool = True
     guarantee: Guarantee | None = None
+    vectors: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         self.question.template.check(self.input.columns)
@@ -125,6 +127,8 @@ class Ask:
                     )
         if self.guarantee and self.guarantee.by:
             _known((self.guarantee.by,), self.input.columns, "by")
+        if self.vectors is not None:
+            _known((self.vectors,), self.input.columns, "features")
 
     @property
     def inputs(self) -> tuple[Node, ...]:
@@ -139,8 +143,8 @@ class Ask:
     @property
     def reads(self) -> tuple[str, ...]:
         """The columns that it needs of its input."""
-        by = (self.guarantee.by,) if self.guarantee and self.guarantee.by else ()
-        return (*self.question.template.columns, *by)
+        further = (self.guarantee.by if self.guarantee else None, self.vectors)
+        return (*self.question.template.columns, *(c for c in further if c))
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -174,9 +174,12 @@ class Beside:
 def dense_rows(values: Any, rows: int, dimensions: int | None = None) -> NDArray[np.float32]:
     """Return a user's dense features as float32 rows of norm 1.
 
-    ``InputError`` where the shape isn't (rows, dimensions) or a value isn't finite.
+    ``InputError`` where the shape isn't (rows, dimensions) or a value isn't a finite number.
     """
-    dense = np.asarray(values, dtype=np.float32)
+    try:
+        dense = np.asarray(values, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"features are not vectors of equal length for every row: {error}") from error
     if dense.ndim != 2 or len(dense) != rows or (dimensions is not None and dense.shape[1] != dimensions):  # noqa: PLR2004
         wanted = f"({rows}, {'any' if dimensions is None else dimensions})"
         raise InputError(

@@ -360,7 +360,9 @@ class Table:
         every = dict.fromkeys(("accuracy", "precision", "recall", "missed", "confidence", "within", "by"))
         guarantee = demanded(**{**every, **demand}, offered=declaration.metrics, operator=name)
         asked = declaration.question(question, **parameters)
-        return Table(self._session, Ask(self._plan, asked, into or DEFAULT_INTO, drop, show, guarantee))
+        return Table(
+            self._session, Ask(self._plan, asked, DEFAULT_INTO if into is None else into, drop, show, guarantee)
+        )
 
     def __repr__(self) -> str:
         return f"<Table of {', '.join(self.columns)}>\n{self.explain()}"

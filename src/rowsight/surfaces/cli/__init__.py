@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -78,6 +79,7 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 2 bad input, 3 budget spent, 130 interrupted."""
+    _open_streams()
     try:
         status = cli.main(args=list(arguments) if arguments is not None else None, standalone_mode=False)
         code = status if isinstance(status, int) else 0
@@ -95,7 +97,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:
+        code = _say(_with_remedy(error), 2)
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Let a standard stream that is closed lead nowhere: its number must not go to a file or a socket of the run."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, the stream's own
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
+def _with_remedy(error: OSError) -> str:
+    """Return what the system refused; a full disk is most often that of the temporary files."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return str(error)
+    import tempfile  # noqa: PLC0415 - slow to load, seldom needed
+
+    return (
+        f"the disk is full: free some space there, or let TMPDIR name another place than {tempfile.gettempdir()} for "
+        "temporary files, and run the same command again; every answer is kept"
+    )
 
 
 def _with_usage(error: click.ClickException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -151,8 +152,15 @@ def checked_options(values: Mapping[str, Any]) -> RunOptions:
 
 def label_list(record: str | None, repeated: tuple[str, ...]) -> list[str]:
     """Return the labels of ``--labels a,b`` (one CSV record) and of repeated ``--label``."""
-    rows = list(csv.reader([record], skipinitialspace=True)) if record else [[]]
-    labels = [label.strip() for label in (*rows[0], *repeated)]
+    try:
+        rows = list(csv.reader(io.StringIO(record or "", newline=""), skipinitialspace=True, strict=True))
+    except csv.Error as error:
+        raise InputError(f"--labels {record!r} is not a CSV record: {error}") from None
+    if len(rows) > 1:
+        raise InputError(
+            "--labels is one CSV record, and several lines stand there; put a label with a line break in quotes"
+        )
+    labels = [label.strip() for label in (*(rows[0] if rows else ()), *repeated)]
     if not labels:
         raise InputError("classify needs labels: --labels a,b,c or --label a --label b")
     return labels
@@ -191,7 +199,7 @@ def _schema_file(path: Path) -> dict[str, Any]:
         loaded = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"--schema {path} can't be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SchemaError(f"--schema {path} is not JSON: {error}") from error
     if not isinstance(loaded, dict):
         raise SchemaError(f"--schema {path} is not a JSON Schema: it holds no object")

@@ -17,7 +17,7 @@ from rowsight.surfaces.cli.options import MODEL_OPTIONS, checked_options, run_op
 @click.option("-n", "--rows", "n", type=int, default=50, show_default=True, help="Rows drawn at random.")
 @click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds.")
 @with_options(MODEL_OPTIONS)
-def preview(table: str, question: str, other: str | None, n: int, where: str | None, **values: Any) -> None:
+def preview(table: str, question: str, other: str | None, n: int, where: str | None, **values: Any) -> int:
     """Ask QUESTION of a small random sample of TABLE; with OTHER, show the rows on which the two wordings disagree."""
     from rowsight.session import Session  # noqa: PLC0415 - commands load what they use
     from rowsight.surfaces.cli import show  # noqa: PLC0415
@@ -29,9 +29,12 @@ def preview(table: str, question: str, other: str | None, n: int, where: str | N
     source = source.where(where) if where else source
     with progress:
         if other is None:
-            show.preview(source.preview(question, n, **run_options(values)), as_json=values["as_json"])
-        else:
-            show.difference(source.diff(question, other, n, **run_options(values)), as_json=values["as_json"])
+            one = source.preview(question, n, **run_options(values))
+            show.preview(one, as_json=values["as_json"])
+            return 3 if one.report.budget_spent else 0
+        two = source.diff(question, other, n, **run_options(values))
+        show.difference(two, as_json=values["as_json"])
+        return 3 if two.first.report.budget_spent or two.second.report.budget_spent else 0
 
 
 COMMANDS = {"preview": preview}

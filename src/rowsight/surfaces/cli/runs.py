@@ -102,9 +102,9 @@ def resume(run: str, budget: str | None, state: Path | None, *, as_json: bool) -
 
     found = _admin(state).run(run)
     if "values" not in found.spec:
-        raise InputError(
-            f"run {run} was not started by a command of this program; run its script again: nothing is asked twice"
-        )
+        started = found.spec.get("command")
+        again = f"give its command, rowsight {started}, again" if started else "run its script again"
+        raise InputError(f"run {run} can't be gone on with by its name; {again}: nothing is asked twice")
     values = _values(found.spec["values"])
     values |= {"as_json": as_json, "yes": True, "state": _state(state)}
     if budget is not None:

@@ -241,23 +241,24 @@ def preview(found: Preview, *, as_json: bool) -> None:
     if as_json:
         json_object({**found.report.as_dict(), "yes": said, "sample": _plain_rows(found.rows)})
         return
-    rows(_answers_first(found.rows, ["answer"]), len(found.rows))
+    rows(_answers_first(found.rows, [found.into]), len(found.rows))
     click.echo(f"{'No row was judged' if said is None else f'{said:.0%} of the judged rows are yes'}")
     click.echo(report_text(found.report))
 
 
 def difference(found: Difference, *, as_json: bool) -> None:
     """Print the rows on which two wordings disagree."""
-    differing, total = found.rows, len(found.first.rows)
+    differing, judged = found.rows, found.judged
     if as_json:
-        json_object({"rows": total, "differing": len(differing), "sample": _plain_rows(differing)})
+        counts = {"rows": len(found.first.rows), "judged": judged, "differing": len(differing)}
+        json_object({**counts, "sample": _plain_rows(differing)})
         return
-    rows(_answers_first(differing, ["answer", "answer_2"]), len(differing))
-    click.echo(f"The two wordings are answered differently on {len(differing):,} of {total:,} rows")
+    rows(_answers_first(differing, [*found.into]), len(differing))
+    click.echo(f"The two wordings are answered differently on {len(differing):,} of {judged:,} rows with both answers")
 
 
 def _answers_first(table: Any, names: list[str]) -> Any:
-    return table.select([*names, *(n for n in table.column_names if n not in {*names, "answer_status"})])
+    return table.select([*names, *(n for n in table.column_names if n not in {*names, f"{names[0]}_status"})])
 
 
 def _plain_rows(table: Any) -> list[dict[str, Any]]:
