@@ -25,6 +25,7 @@ from rowsight.engines.sources import Source
 from rowsight.engines.writers import OutputFile
 from rowsight.execution.asking import Trace
 from rowsight.execution.executor import Work, has_ask, pieces
+from rowsight.execution.middle import check_cascade, reported
 from rowsight.execution.options import RunOptions
 from rowsight.execution.report import Report
 from rowsight.execution.result import ROWS_FILE, Result
@@ -87,6 +88,7 @@ class Run:
         ``end`` makes a table of its own out of the plan's rows.
         """
         _check_budget(plan, self._options)
+        check_cascade(plan, self._options)
         run = resuming or new_run_id()
         fixed = any(isinstance(node, Ask) and node.guarantee is not None for node in walk(plan))
         relations = self._engine.open(self._sources)
@@ -107,6 +109,8 @@ class Run:
         directory = Path(self._directory.name)
         trace = Trace(directory / "trace.arrow")
         work = Work(relations, gateway, self._options, report, trace, directory, self._listener)
+        if (middle := self._options.middle) is not None:
+            work.middle = gateway.open_beside(middle, self._environment)
         plan = optimize(shared(conjoined(plan)), await sampled_stats(optimize(plan), work))
         report.notes += [str(standing) for standing in standings(plan)]
         work.begin(plan)
@@ -139,7 +143,7 @@ class Run:
                         output.write(batch)
 
     def _tally(self, work: Work, gateway: Gateway, started: float) -> None:
-        report, tally = work.report, gateway.tally
+        report, tally = work.report, gateway.total
         report.calls, report.retries, report.repairs = tally.calls, tally.retries, tally.repairs
         report.prompt_tokens = tally.usage.prompt_tokens
         report.completion_tokens = tally.usage.completion_tokens
@@ -147,6 +151,8 @@ class Run:
         report.cost = tally.cost
         report.note_truncated(tally.truncated)
         report.seconds = time.perf_counter() - started
+        if work.middle is not None:
+            reported(report, gateway, work.middle)
         report.stopped = gateway.stopped
         left_out = report.total("skipped") > 0 or (gateway.spent and not report.proved)
         report.budget_spent = left_out and not gateway.stopped
