@@ -53,7 +53,7 @@ STEPS = 24
 class Verdict:
     """What a pilot found: costs still to come in calls of the oracle, with the middle model and without, its own included.
 
-    ``window``: rows of the table that it would be asked about; ``price``: of one of its calls, in calls of the oracle.
+    ``window``: how much of the widest window is bought; ``price``: of one of its calls, in calls of the oracle.
     """
 
     tried: int
@@ -77,6 +77,7 @@ class Verdict:
             "price": float(f"{self.price:.4g}"),
             "without": round(self.without),
             "with": round(self.cost),
+            "window": round(self.window, 4),
             "agreed": None if self.agreed is None else round(self.agreed, 4),
         }
 

@@ -63,11 +63,13 @@ class MiddleAccuracyRun(AccuracyRun):
         yield from self.middle.buy(self.sample[np.concatenate(drawn)])
         yield from self.middle.measure()
         self.middle.settle()
-        size, cost, rows = self._best_window(window, pilot)
+        size, cost = self._best_window(window, pilot)
         said = self.middle.said[self.sample[known]]
         agreed = ~self.proxy.wrong(self.answers[self.sample[known]], said)[~np.isnan(said)]
         share = float(agreed.mean()) if len(agreed) else None
-        self.middle.verdict = Verdict(len(pilot) + len(known), self.middle.price, without, cost, rows, share)
+        self.middle.verdict = Verdict(
+            len(pilot) + len(known), self.middle.price, without, cost, size / len(window), share
+        )
         if self.middle.verdict.adopted:
             self.least, self.first = float(self.risk[window[size - 1]]), copy.copy(self.proxy)
             self.chosen = self.risk >= self.least
@@ -80,8 +82,8 @@ class MiddleAccuracyRun(AccuracyRun):
         places = places[np.argsort(-self.risk[places], kind="stable")]
         return np.asarray(places[: int(WIDER * len(self._band(self.plan)))])
 
-    def _best_window(self, window: NDArray[np.int64], pilot: NDArray[np.int64]) -> tuple[int, float, float]:
-        """Return how much of the window to buy, what the plan then costs, and the rows of the table bought.
+    def _best_window(self, window: NDArray[np.int64], pilot: NDArray[np.int64]) -> tuple[int, float]:
+        """Return how many rows of the window to buy, and what the plan then costs.
 
         Rows of the pilot stand for the window: what the richer proxy makes of them it is expected to make of the others.
         """
@@ -100,10 +102,10 @@ class MiddleAccuracyRun(AccuracyRun):
             self.standing = np.where(inside, 0.0, weights)
             self.standing[drawn] = rows / len(drawn)
             self.risk = np.where(inside, mixed, risk)
-            found.append((priced(self._cuts()) + self.middle.price * rows, size, rows))
+            found.append((priced(self._cuts()) + self.middle.price * rows, size))
         self.risk, self.plan, self.standing = risk, plan, None
-        cost, size, rows = min(found)
-        return size, cost, rows
+        cost, size = min(found)
+        return size, cost
 
     # --- two proxies --------------------------------------------------------------------------------------------
 

@@ -64,11 +64,11 @@ class MiddleZonesRun(ZonesRun):
         yield from self.middle.buy(self.sample[np.concatenate(drawn)])
         yield from self.middle.measure()
         self.middle.settle()
-        best, cost, rows = self._best_window(windows, pilot)
+        best, cost = self._best_window(windows, pilot)
         said = self.middle.said[self.sample[known]]
         agreed = (said == self.answers[self.sample[known]])[~np.isnan(said)]
         share = float(agreed.mean()) if len(agreed) else None
-        self.middle.verdict = Verdict(len(pilot) + len(known), self.middle.price, without, cost, rows, share)
+        self.middle.verdict = Verdict(len(pilot) + len(known), self.middle.price, without, cost, WINDOWS[best], share)
         if self.middle.verdict.adopted:
             yield from self._adopt(windows[best])
         yield Note("middle", self.middle.verdict.plain(int(self.middle.asked.sum())))
@@ -97,8 +97,8 @@ class MiddleZonesRun(ZonesRun):
             found.append(window)
         return found
 
-    def _best_window(self, windows: list[NDArray[np.bool_]], pilot: NDArray[np.int64]) -> tuple[int, float, float]:
-        """Return which window to buy, what the plans then cost, and the rows of the table bought.
+    def _best_window(self, windows: list[NDArray[np.bool_]], pilot: NDArray[np.int64]) -> tuple[int, float]:
+        """Return which window to buy, and what the plans then cost.
 
         Rows of the pilot stand for the window: what the richer proxy makes of them it is expected to make of the others.
         """
@@ -117,10 +117,10 @@ class MiddleZonesRun(ZonesRun):
             inside = self._between(scores, self.group[self.sample], self._ends(scores, window))
             self.scores = np.where(inside, mixed, plain)
             self._choose_zones()
-            found.append((self._price() + self.middle.price * rows, number, rows))
+            found.append((self._price() + self.middle.price * rows, number))
         self.scores, self.plans, self.standing = scores, plans, None
-        cost, number, rows = min(found)
-        return number, cost, rows
+        cost, number = min(found)
+        return number, cost
 
     def _table_weights(self) -> NDArray[np.float64]:
         """For how many unasked rows of the table each row of the sample stands, whatever its group."""
