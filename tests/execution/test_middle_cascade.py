@@ -244,11 +244,11 @@ def near_the_level(labels, rng):
 @pytest.mark.parametrize("make", [turning, near_the_level])
 @pytest.mark.parametrize("demand", [ACCURACY, ZONES], ids=["accuracy", "zones"])
 def test_a_promise_is_false_no_oftener_than_it_may_be(make, demand):
-    runs, failures, taken = 14, 0, 0
+    runs, failures, taken = (14 if demand is ACCURACY else 8), 0, 0
     for seed in range(runs):
         rng = np.random.default_rng([12, seed])
-        features, labels, _ = coins([13, seed], rows=800, share=0.4)
-        labels[rng.choice(800, 8, replace=False)] = UNANSWERED
+        features, labels, _ = coins([13, seed], rows=1000, share=0.4)
+        labels[rng.choice(1000, 10, replace=False)] = UNANSWERED
         models = make(np.maximum(labels, 0), rng)
         models.labels = labels
         decision = run(features, models, demand, seed=seed)

@@ -119,9 +119,9 @@ class Middle:
         assert prices is not None
         self.price = float(prices[1] / prices[0]) if prices[0] > 0 else np.inf
 
-    def due(self, labelled: int, count: int) -> bool:
-        """Whether there are labels enough for a pilot, and none was made."""
-        return self.verdict is None and labelled >= np.clip(FIRST_SHARE * count, FEWEST, ENOUGH)
+    def due(self, asked: int, count: int) -> bool:
+        """Whether rows enough were asked for a pilot, and none was made."""
+        return self.verdict is None and asked >= np.clip(FIRST_SHARE * count, FEWEST, ENOUGH)
 
     def pilot(
         self, doubtful: NDArray[np.int64], labelled: NDArray[np.int64], cost: float

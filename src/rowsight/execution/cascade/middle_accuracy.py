@@ -43,7 +43,7 @@ class MiddleAccuracyRun(AccuracyRun):
 
     def _look(self, stage: str) -> Steps:
         yield from super()._look(stage)
-        if self.middle.due(int(self.answered.sum()), self.count):
+        if self.middle.due(int(self.asked.sum()), self.count):
             yield from self._try()
             if self.chosen is not None:
                 yield from super()._look(stage)

@@ -44,7 +44,7 @@ class MiddleZonesRun(ZonesRun):
 
     def _look(self) -> Steps:
         yield from super()._look()
-        if self.middle.due(int(np.sum(self.answers >= 0)), self.count):
+        if self.middle.due(int(self.asked.sum()), self.count):
             yield from self._try()
             if self.chosen is not None:
                 yield from super()._look()
