@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks import rival_cascades
-from benchmarks.validity import anytime, engines, figures
+from benchmarks.validity import anytime, engines, figures, middles
 from benchmarks.validity.cases import ADVERSARIES, DATA, Case, Maker, tables
 from scipy.stats import binom
 
@@ -34,6 +34,8 @@ ENGINES = (
     "rowsight estimate",
     "rowsight missed",
     *(f"rowsight anytime, {kind}" for kind in anytime.KINDS),
+    "rowsight middle",
+    "rowsight middle p+r",
     "bargain",
     "bargain-best",
     "bargain p+r",
@@ -142,6 +144,18 @@ def at_any_moment(seeds: int) -> list[Row]:
     return found
 
 
+def by_middles(seeds: int) -> list[Row]:
+    """The attacks by middle models, on accuracy and on precision and recall."""
+    found = []
+    for name, zones in (("rowsight middle", False), ("rowsight middle p+r", True)):
+        verdict = engines.zones_failed if zones else engines.failed
+        for kind in middles.MIDDLES:
+            engine = middles.engine(kind, zones=zones)
+            for label, make in middles.attacked().items():
+                found.append(show(attack(name, engine, f"{kind}: {label}", make, seeds, verdict)))
+    return found
+
+
 def chances(case: Case, seed: int) -> np.ndarray:
     """What a proxy says, for engines that train none: class probabilities, fitted on 200 labels that aren't charged."""
     known = np.random.default_rng(seed).choice(len(case.features), 200, replace=False)
@@ -228,7 +242,8 @@ def markdown(rows: list[Row]) -> str:
         "groups) fails when its interval excluded the truth at any moment of the run; `promised` counts runs that reached",
         "the width. `missed`: at most 2% of all rows overlooked. `anytime`: the budget is drawn at random, with a level or",
         "without one (best), and a run fails when any promise that it made on its way was false, wherever it ended; `promised`",
-        "counts runs that came to promise something.",
+        "counts runs that came to promise something. `middle`: a model at a fiftieth of the price stands between proxy and oracle,",
+        "and says what suits the attack.",
         "",
         "| engine | attack | runs | promised | failures | rate | calls | |",
         "|---|---|---:|---:|---:|---:|---:|---|",
@@ -262,7 +277,7 @@ def main() -> int:
     parser.add_argument(
         "--seeds", type=int, default=200, help="seeds for each adversary; the tables share five times as many"
     )
-    parser.add_argument("--metrics", default="accuracy,zones,estimates,missed,anytime")
+    parser.add_argument("--metrics", default="accuracy,zones,estimates,missed,anytime,middle")
     parser.add_argument("--rival", action="append", default=[], metavar="NAME=PYTHON")
     parser.add_argument("--wheels", type=Path, help="rivals that promise precision and recall: see rival_cascades")
     parser.add_argument("--rival-seeds", type=int, default=100)
@@ -280,6 +295,8 @@ def main() -> int:
         rows += overlooked(options.seeds)
     if "anytime" in options.metrics:
         rows += at_any_moment(options.seeds)
+    if "middle" in options.metrics:
+        rows += by_middles(options.seeds // 2)
     print(f"{time.process_time() - start:.0f} CPU seconds")
     for named in options.rival:
         name, python = named.split("=", 1)

@@ -85,9 +85,17 @@ class Session:
         from rowsight.guarantees.algebra import conjoined, shared  # noqa: PLC0415
         from rowsight.optimizer import optimize  # noqa: PLC0415
 
+        beside = None
+        if (middle := options.middle) is not None:
+            from rowsight.execution.middle import check_cascade  # noqa: PLC0415
+
+            check_cascade(plan, options)
+            beside = (middle.model, *prices(middle))
         relations = self.engine.open(self.sources(plan))
         try:
-            return estimated(optimize(shared(conjoined(plan))), relations, *prices(options), options.rows_per_call)
+            return estimated(
+                optimize(shared(conjoined(plan))), relations, *prices(options), options.rows_per_call, beside
+            )
         finally:
             relations.close()
 

@@ -30,7 +30,7 @@ async def warmed(pool: Pool) -> Pool:
     """Let every server answer until its limit is high."""
     for server in pool.servers:
         server.answered = True
-        server.concurrency.limit = float(pool._ceiling.limit)
+        server.concurrency.limit = float(pool.ceiling.limit)
     return pool
 
 
@@ -48,7 +48,7 @@ async def lease_of(pool: Pool, avoid: str | None = None) -> Lease:
 def test_no_permit_is_lost_and_the_ceiling_holds(most, steps):
     async def main() -> None:
         pool = await warmed(pool_of(endpoint("a"), endpoint("b"), most=most))
-        ceiling = pool._ceiling
+        ceiling = pool.ceiling
         doors: list[asyncio.Event] = []
         tasks: list[asyncio.Task[None]] = []
         fails: set[int] = set()

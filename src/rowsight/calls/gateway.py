@@ -74,6 +74,12 @@ class Tally:
         self.usage = self.usage + usage
         self.cost = None if self.cost is None or cost is None else self.cost + cost
 
+    def __add__(self, other: Tally) -> Tally:
+        cost = None if self.cost is None or other.cost is None else self.cost + other.cost
+        usage, retries, repairs = self.usage + other.usage, self.retries + other.retries, self.repairs + other.repairs
+        counts = retries, repairs, self.finished + other.finished, self.truncated + other.truncated
+        return Tally(self.calls + other.calls, usage, cost, *counts)
+
 
 def _whole(outcome: Outcome, _valid: Mapping[int, Answer], _rows: int) -> list[Outcome]:
     return [outcome]
@@ -96,6 +102,8 @@ class Gateway:
         self._waiting = self._open = 0
         self._settled = asyncio.Event()
         self._spent = self.stopped = False
+        self.beside: Gateway | None = None
+        """The road to a second model of the same run (``open_beside``)."""
 
     async def ask_many(self, requests: Sequence[Request], check: Check) -> list[Delivery]:
         """Return what came of each request, in order. Equal requests are asked once, now and ever."""
@@ -136,11 +144,30 @@ class Gateway:
         """Send nothing more that isn't on its way: what is left comes back as it does when the budget is spent."""
         self.stopped = self._spent = True
         self._settled.set()
+        if self.beside is not None:
+            self.beside.stop()
 
     @property
     def spent(self) -> bool:
         """Whether nothing more is sent: the budget is spent, or the run was asked to stop (``stopped``)."""
-        return self._spent
+        return self._spent or (self.beside is not None and self.beside.spent)
+
+    @property
+    def total(self) -> Tally:
+        """What the calls of the run came to, those of a second model among them."""
+        return self.tally if self.beside is None else self.tally + self.beside.tally
+
+    def open_beside(self, options: Where, environment: Mapping[str, str]) -> Gateway:
+        """Open the road to a second model of the same run: its own servers, limits and prices.
+
+        Ledger, budget, credentials and the most calls in flight are the run's. Only the model itself may answer.
+        """
+        parts = self._parts
+        endpoints = [e for e in endpoints_of(options, environment) if not e.substitute]
+        pool = Pool(options.model, endpoints, parts.dispatch.pool.ceiling)
+        dispatch = Dispatch(pool, parts.dispatch.transport, parts.dispatch.policy)
+        self.beside = Gateway(replace(parts, dispatch=dispatch, dearest=prices(options)))
+        return self.beside
 
     async def affordable(self, example: Request) -> int | None:
         """Return about how many calls the money left is enough for, ``None`` without a budget.

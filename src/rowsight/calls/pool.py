@@ -152,7 +152,7 @@ class Pool:
         self._waiters: deque[Waiter] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._down_since: float | None = None
-        self._ceiling = ceiling
+        self.ceiling = ceiling
         ceiling.pools.append(self)
 
     async def acquire(self, tokens: int = 0, avoid: str | None = None) -> Lease | Failure:
@@ -192,10 +192,10 @@ class Pool:
             server.paused_until = max(server.paused_until, now + pause)
         server.breaker.record(lease.ticket, good=_good(sent))
         self._settle(lease, sent)
-        self._ceiling.in_flight -= 1
+        self.ceiling.in_flight -= 1
         counts = sent is None or not _is_deaf(sent) or server.breaker.state == "closed"
-        if self._waiters or len(self._ceiling.pools) > 1:
-            self._ceiling.wake()
+        if self._waiters or len(self.ceiling.pools) > 1:
+            self.ceiling.wake()
         return counts
 
     def pump(self) -> None:
@@ -239,7 +239,7 @@ class Pool:
 
     def _take(self, tokens: int, avoid: str | None) -> Lease | float:
         """Return a lease at the best server, else the seconds until one may be had."""
-        ceiling = self._ceiling
+        ceiling = self.ceiling
         if ceiling.in_flight >= ceiling.limit:
             return math.inf
         server = self._choose(tokens, avoid)

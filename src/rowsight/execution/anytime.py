@@ -34,7 +34,7 @@ class Curve:
         self._point(asked, "done", promise)
 
     def _point(self, asked: int, stage: str, promise: dict[str, float]) -> CurvePoint:
-        tally = self._gateway.tally
+        tally = self._gateway.total
         point = CurvePoint(asked, tally.calls, tally.cost, stage, promise)
         self.points.append(point)
         self._listener(point)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from rowsight.calls.answers import Checker
 from rowsight.calls.gateway import Delivery, Gateway
-from rowsight.calls.request import Answer, Failure, Request, RequestTemplate, Sampling
+from rowsight.calls.request import Answer, Failure, Request, RequestTemplate, Sampling, Usage
 from rowsight.core.identity import digest
 from rowsight.engines.arrow import answer_array, as_text, reader_of
 from rowsight.engines.base import text_name
@@ -40,6 +40,9 @@ class Told:
     from_ledger: bool = False
     oracle: str | None = None
     """The model and the fingerprint that the server named with the answer."""
+    usage: Usage | None = None
+    """Tokens that the answer took."""
+    logprob: float | None = None
 
 
 NULL = Told(None, "null")
@@ -49,11 +52,17 @@ class Inquiry:
     """One question to one model: makes requests of arguments, sends them down the road, reads the answers."""
 
     def __init__(
-        self, question: Question, gateway: Gateway, *, max_tokens: int | None = None, truncate: bool = False
+        self,
+        question: Question,
+        gateway: Gateway,
+        *,
+        max_tokens: int | None = None,
+        truncate: bool = False,
+        logprobs: bool = False,
     ) -> None:
         self.question = question
         self.gateway, self._truncate = gateway, truncate
-        sampling = Sampling(max_tokens=max_tokens or question.max_tokens)
+        sampling = Sampling(max_tokens=max_tokens or question.max_tokens, logprobs=logprobs)
         self.requests = RequestTemplate(gateway.model, question.system, question.answer.schema, sampling)
         self.check = Checker(question.answer.schema, reader_of(question.answer))
 
@@ -108,10 +117,11 @@ class Inquiry:
     def told(self, request: Request, delivery: Delivery) -> Told:
         """Return what a row is told by what came of its request."""
         match delivery.outcome:
-            case Answer(text=text):
+            case Answer(text=text, usage=usage, logprob=logprob):
                 value = self.question.answer.read(orjson.loads(text))
                 oracle = delivery.outcome.model + (f" ({f})" if (f := delivery.outcome.fingerprint) else "")
-                return Told(value, "asked", request.key, from_ledger=delivery.from_ledger, oracle=oracle)
+                from_ledger = delivery.from_ledger
+                return Told(value, "asked", request.key, None, None, from_ledger, oracle, usage, logprob)
             case Failure(reason=reason, detail=detail):
                 return Told(None, "failed", request.key, reason, detail)
             case None:

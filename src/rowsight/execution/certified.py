@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +26,19 @@ from rowsight.execution.anytime import Affordable, Curve
 from rowsight.execution.asking import NULL, Arguments, Told, answered, arguments_of, ask_each, record
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.dear import dear
-from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Afford, Ask, Decision, Freeze, Note
+from rowsight.execution.cascade.protocol import (
+    SKIPPED,
+    UNANSWERED,
+    Afford,
+    Ask,
+    AskMiddle,
+    Decision,
+    Freeze,
+    Note,
+    Prices,
+)
 from rowsight.execution.codes import codes_of
+from rowsight.execution.middle import MiddleModel
 from rowsight.execution.ordered import Piece
 from rowsight.guarantees.certificate import Certificate, array_digest, seal
 from rowsight.plan import nodes
@@ -38,6 +49,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rowsight.engines.base import Spool
+    from rowsight.execution.cascade.protocol import Request
     from rowsight.execution.executor import Work
     from rowsight.execution.options import RunOptions
     from rowsight.proxies.features import Matrix
@@ -268,14 +280,23 @@ class Driver:
         self.oracles: dict[str, None] = {}
         self.repeated = False
         self.warned = False
+        answer = ask.question.answer
+        self.number = isinstance(answer, Number)
+        self.codes = codes_of(answer)
+        self.middle = self._middle()
         self.curve = Curve(work.gateway, work.listener, work.options.stop_when)
         self.affordable = Affordable(
             work.gateway, self.subject, f"afford:{self.subject.hex()}:{self._demand}", population.count
         )
-        answer = ask.question.answer
-        self.number = isinstance(answer, Number)
-        self.codes = codes_of(answer)
         self._proxied: dict[int, Told] = {}
+
+    def _middle(self) -> MiddleModel | None:
+        """Return the model between proxy and oracle, where the run has one."""
+        work, question = self.work, self.ask.question
+        if work.middle is None:
+            return None
+        code: Callable[[Any], float] = float if self.number else self.codes.code
+        return MiddleModel(work.middle_decider(question), work.middle, work.options, code)
 
     async def decide(self) -> Decision:
         """Run the cascade to its end."""
@@ -292,6 +313,7 @@ class Driver:
             known=await self._answers(unpacked(attempt["known"], self.population.count)),
             groups=self.population.groups,
             attempt=attempt["number"],
+            middle=self.middle is not None,
         )
         reply: NDArray[Any] | None = None
         while True:
@@ -302,10 +324,16 @@ class Driver:
                 return decision
             reply = await self._reply(request)
 
-    async def _reply(self, request: Ask | Afford | Freeze | Note) -> NDArray[Any] | None:
+    async def _reply(self, request: Request) -> NDArray[Any] | None:
         match request:
             case Ask(rows=rows, purpose=purpose):
                 return await self._asked(rows, alone=purpose in DRAWN)
+            case AskMiddle(rows=rows):
+                return await self._said(rows)
+            case Prices():
+                assert self.middle is not None
+                name = f"prices:{self.subject.hex()}:{self._demand}"
+                return np.array(await self.middle.price(self.subject, name))
             case Afford():
                 example = self.inquiry.request(self.population.arguments(np.zeros(1, np.int64))[0])
                 assert example is not None  # rows of the population can be asked
@@ -322,6 +350,8 @@ class Driver:
 
     def _warn(self, kind: str, values: dict[str, Any]) -> None:
         """Say once, as soon as a plan knows it, that nearly every row must be asked."""
+        if self.middle is not None:
+            return  # a plan may change by what the middle model knows
         if kind == "plan" and not self.warned and (words := dear(values, self.population.count)):
             self.warned = True
             words = f"{self.ask.question.operator} {self.ask.question.template.source!r}: {words}"
@@ -330,15 +360,30 @@ class Driver:
 
     async def _asked(self, rows: NDArray[np.integer[Any]], *, alone: bool = False) -> NDArray[Any]:
         replies = np.empty(len(rows), np.float64 if self.number else np.int64)
+        for piece, arguments in self._slices(rows):
+            replies[piece] = await self._slice(rows[piece], arguments, alone=alone)
+        return replies
+
+    async def _said(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
+        """Ask the middle model about rows."""
+        assert self.middle is not None
+        replies = np.empty((len(rows), 2))
+        for piece, arguments in self._slices(rows):
+            replies[piece] = await self.middle.said(rows[piece].tolist(), arguments)
+        return replies
+
+    def _slices(self, rows: NDArray[np.integer[Any]]) -> Iterator[tuple[slice, list[Arguments]]]:
+        """Yield the rows in slices that are asked for at once: where each stands, and its rows' arguments."""
         for start in range(0, len(rows), _READ):
             arguments = self.population.arguments(rows[start : start + _READ])
             for first in range(0, len(arguments), _SLICE):
                 piece = slice(start + first, start + min(first + _SLICE, len(arguments)))
-                replies[piece] = await self._slice(rows[piece], arguments[first : first + _SLICE], alone=alone)
-        return replies
+                yield piece, arguments[first : first + _SLICE]
 
     async def _slice(self, rows: NDArray[np.integer[Any]], arguments: list[Arguments], *, alone: bool) -> NDArray[Any]:
         told = await ask_each(self.inquiry, arguments, alone=alone)
+        if self.middle is not None:
+            self.middle.count(told)
         for row, one in zip(rows.tolist(), told, strict=True):
             self.from_ledger[row] |= one.from_ledger
             if self.shares and one.key is not None:
@@ -364,7 +409,9 @@ class Driver:
     def _demand(self) -> str:
         """Names what is demanded: the same demand again goes on with the same attempt."""
         options = self.work.options
-        return digest([self.ask.guarantee, options.seed, *([options.rows_per_call] if self.shares else [])])
+        shared = [options.rows_per_call] if self.shares else []
+        cascade = [] if self.middle is None else [self.middle.name]
+        return digest([self.ask.guarantee, options.seed, *shared, *cascade])
 
     async def _attempt(self) -> dict[str, Any]:
         """Return this attempt's number and which rows were answered when it began, from the ledger where it began before."""
@@ -414,6 +461,8 @@ class Driver:
         body = {k: v for k, v in decision.certificate.items() if k not in ("format", "not_covered", "digest")}
         body["oracle"] = list(self.oracles)
         body["self_agreement"] = await self._self_agreement(decision)
+        if self.middle is not None:
+            body["middle"] = {"model": self.middle.name, "rows": int(_helped(decision).sum())}
         if self.shares:
             body["rows_per_call"] = self.work.options.rows_per_call
         body["table"] = {
@@ -460,6 +509,9 @@ class Driver:
         report = self.work.asks[id(self.ask)]
         report.report.certificate = certificate
         report.report.cascade = decision.summary
+        if self.middle is not None and decision.summary:
+            decision.summary["middle"]["model"] = self.middle.name
+            report.report.helped = int(_helped(decision).sum())
         report.report.curve = self.curve.points
         asked_for = decision.asked.copy()
         asked_for[list(self.failed)] = True
@@ -487,8 +539,12 @@ class Driver:
         others = inside[~asked]
         for place, code in zip(others.tolist(), decision.answers[numbers[others]].tolist(), strict=True):
             told[place] = self._not_asked(code)
-        if asked.any():
+        helped = others[_helped(decision)[numbers[others]]]
+        if asked.any() or len(helped):
             arguments = arguments_of(rows, self.population.columns)
+            for place in helped.tolist():
+                assert self.middle is not None
+                told[place] = replace(told[place], key=self.middle.key(int(numbers[place]), arguments[place]))
             for place in inside[asked].tolist():
                 told[place] = self._told(int(numbers[place]), arguments[place], decision)
         return told
@@ -513,6 +569,11 @@ class Driver:
         request = self.inquiry.request(arguments)
         key = self.keys.get(number, None if request is None else request.key)
         return Told(value, "asked", key, from_ledger=bool(self.from_ledger[number]))
+
+
+def _helped(decision: Decision) -> NDArray[np.bool_]:
+    """Mark the rows that the proxy answered with the middle model's answer before it."""
+    return np.zeros(len(decision.answers), dtype=bool) if decision.helped is None else decision.helped
 
 
 def _packed(flags: NDArray[np.bool_]) -> str:

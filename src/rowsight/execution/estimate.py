@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rowsight.engines.base import Relations
@@ -15,12 +15,22 @@ _COMPLETION = {"bool": 8, "label": 12, "number": 8, "text": 120, "struct": 60}
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What a model between proxy and oracle would take at most, beside the rest: calls, and US dollars if known."""
+
+    model: str
+    calls: int
+    cost: float | None
+
+
+@dataclass(frozen=True)
 class Estimate:
     """What a run would take at most.
 
     ``calls_low`` to ``calls_high`` is the range that the number of calls falls in; without a guarantee they are equal
     but for questions behind a filter. Tokens and ``cost`` (US dollars; ``None`` when a price is unknown) are of the
-    upper end. Answers that the ledger holds already are not counted off.
+    upper end. Answers that the ledger holds already are not counted off. ``middle``: what a model between proxy and oracle
+    may take beside, which is worth it where it saves more than that.
     """
 
     rows: int
@@ -29,6 +39,7 @@ class Estimate:
     prompt_tokens: int
     completion_tokens: int
     cost: float | None
+    middle: Beside | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the estimate as ``--dry-run --json`` prints it."""
@@ -40,6 +51,7 @@ class Estimate:
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": self.completion_tokens,
             "cost": self.cost,
+            **({} if self.middle is None else {"middle": asdict(self.middle)}),
         }
 
     def line(self) -> str:
@@ -51,7 +63,13 @@ class Estimate:
         )
         cost = "cost unknown (no price given)" if self.cost is None else f"at most about ${self.cost:,.4f}"
         tokens = f"at most about {self.prompt_tokens:,} prompt and {self.completion_tokens:,} completion tokens"
-        return f"{self.rows:,} rows, {calls} calls, {tokens}, {cost}"
+        return f"{self.rows:,} rows, {calls} calls, {tokens}, {cost}{self._beside()}"
+
+    def _beside(self) -> str:
+        if self.middle is None:
+            return ""
+        cost = "" if self.middle.cost is None else f", about ${self.middle.cost:,.4f}"
+        return f"; {self.middle.model} beside, where that saves money, at most {self.middle.calls:,} calls{cost}"
 
     def text(self) -> str:
         """Return the estimate for people."""
@@ -62,9 +80,17 @@ class Estimate:
 
 
 def estimated(
-    plan: Node, relations: Relations, price_in: float | None, price_out: float | None, rows_per_call: int = 1
+    plan: Node,
+    relations: Relations,
+    price_in: float | None,
+    price_out: float | None,
+    rows_per_call: int = 1,
+    middle: tuple[str, float | None, float | None] | None = None,
 ) -> Estimate:
-    """Return the estimate of an optimized plan; the table is read once for each question, no model is asked."""
+    """Return the estimate of an optimized plan; the table is read once for each question, no model is asked.
+
+    ``middle``: name and prices of a model between proxy and oracle.
+    """
     asks = [n for n in walk(plan) if isinstance(n, Ask)]
     low = high = prompt = completion = 0
     for ask in asks:
@@ -89,9 +115,15 @@ def estimated(
         prompt += round((characters * share + words) / CHARACTERS_PER_TOKEN)
         completion += rows * _COMPLETION[ask.question.answer.kind]
     rows = relations.count(population(asks[0].input)[0]) if asks else relations.count(plan)
-    known = price_in is not None and price_out is not None
-    cost = (prompt * (price_in or 0.0) + completion * (price_out or 0.0)) / 1e6 if known else None
-    return Estimate(rows, low, high, prompt, completion, cost)
+    cost = _cost(prompt, completion, price_in, price_out)
+    beside = None if middle is None else Beside(middle[0], high, _cost(prompt, completion, *middle[1:]))
+    return Estimate(rows, low, high, prompt, completion, cost, beside)
+
+
+def _cost(prompt: int, completion: int, price_in: float | None, price_out: float | None) -> float | None:
+    if price_in is None or price_out is None:
+        return None
+    return (prompt * price_in + completion * price_out) / 1e6
 
 
 def population(node: Node) -> tuple[Node, int | None]:

@@ -49,6 +49,8 @@ class Work:
     directory: Path
     listener: Listener = ignore
     asks: dict[int, AskWork] = field(default_factory=dict)
+    middle: Gateway | None = None
+    """The road to the model between proxy and oracle, where the run has one."""
 
     def inquiry(self, question: Question) -> Inquiry:
         """Return a question on the road of this run."""
@@ -64,6 +66,14 @@ class Work:
         if isinstance(question, Conjunction):
             return AllOf(question, [self.inquiry(part) for part in question.parts])
         return self.inquiry(question)
+
+    def middle_decider(self, question: Question | Conjunction) -> Inquiry | AllOf:
+        """Return the same question, put to the model between proxy and oracle."""
+        assert self.middle is not None
+        options = self.options
+        parts = question.parts if isinstance(question, Conjunction) else (question,)
+        inquiries = [inquiry_for(part, self.middle, options, logprobs=True) for part in parts]
+        return AllOf(question, inquiries) if isinstance(question, Conjunction) else inquiries[0]
 
     def begin(self, plan: Node) -> None:
         """Open a report for each question of the plan, in the order of the plan."""
@@ -87,13 +97,14 @@ class Work:
 
     def progress(self, rows: int | None, seconds: float) -> Progress:
         """Return how far the run is."""
-        tally = self.gateway.tally
+        tally, total = self.gateway.tally, self.gateway.total
         counted = self.report.asks[0].rows if self.report.asks else 0
         first = (
             counted if rows is None else max(counted, min(tally.finished, rows))
         )  # batches count when they are whole
         known = self.report.total("from_ledger"), self.report.total("failed")
-        return Progress(first, rows, self.gateway.in_flight, tally.calls, *known, tally.cost, seconds)
+        in_flight = self.gateway.in_flight + (0 if self.middle is None else self.middle.in_flight)
+        return Progress(first, rows, in_flight, total.calls, *known, total.cost, seconds)
 
 
 async def pieces(node: Node, work: Work) -> AsyncGenerator[Piece, None]:

@@ -80,6 +80,8 @@ def cascade_lines(ask: AskReport) -> list[str]:
     certificate = ask.certificate
     body = certificate.body if certificate is not None else {}
     lines = [f"{ask.operator} {ask.question!r}: {ask.asked:,} asked, {ask.proxied:,} by the proxy"]
+    if "middle" in summary:
+        lines.append(f"  {_middle(summary['middle'])}")
     lines += [f"  {_round(number, found)}" for number, found in enumerate(summary.get("rounds", []), 1)]
     for zone in summary.get("zones", []):
         lines.append(
@@ -106,3 +108,21 @@ def _round(number: int, found: dict[str, Any]) -> str:
     quality = f", proxy right on {found['quality']:.1%}" if found.get("quality") is not None else ""
     level = f", aiming at {found['level']:.4g}" if "level" in found else ""
     return f"round {number} ({found['stage']}, {found['asked']:,} asked so far): plan {plan}{quality}{level}"
+
+
+def _middle(found: dict[str, Any]) -> str:
+    """Return in one sentence what a middle model was good for, out of a cascade's summary."""
+    name = found["model"]
+    if not found["tried"]:
+        return f"{name} was not tried: too little is left to ask for a pilot to pay"
+    right = "" if found["agreed"] is None else f" (right on {found['agreed']:.0%} of the labelled ones)"
+    tried = f"{name} was tried on {found['tried']:,} rows{right}"
+    costs = (
+        f"at {found['price']:.3g} of the price of a call the rest would cost about {found['with']:,} calls with it, "
+        f"{found['without']:,} without"
+    )
+    if not found["adopted"]:
+        return f"{tried} and isn't worth it: {costs}"
+    return (
+        f"{tried} and taken: {costs}; asked about {found['asked']:,} rows, {found['helped']:,} answered with its help"
+    )

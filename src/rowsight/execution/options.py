@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,9 @@ class RunOptions:
     concurrency: most calls in flight. rpm, tpm: most requests and tokens a minute. budget: ``500calls``, ``2Mtokens`` or
     ``3.50usd``. price_in, price_out: US dollars per million tokens. timeout: seconds without an answer before a call
     counts as hung. attempts: most requests for one question, the first and the repair included. max_tokens: cap of a
-    completion. rows_per_call: most short rows that share one request; rows whose draw proves a guarantee are asked alone.
+    completion. cascade: the name of a cheaper model between proxy and oracle, used for certified questions where it saves
+    money; it is served where the model is, or where the endpoints file says. cascade_price_in, cascade_price_out: its
+    prices. rows_per_call: most short rows that share one request; rows whose draw proves a guarantee are asked alone.
     truncate: cut rows that are longer than the model's window instead of failing them. on_failure: ``null``
     leaves failed rows without an answer, ``raise`` raises at the end, after keeping everything. features: what a proxy sees
     beside the words: a column of vectors, or a function that makes vectors (rows x dimensions) of a list of texts, such
@@ -54,6 +56,9 @@ class RunOptions:
     seed: int = 0
     self_agreement: int = 0
     ledger: bool = True
+    cascade: str | Sequence[str] = ()
+    cascade_price_in: float | None = None
+    cascade_price_out: float | None = None
     features: str | Callable[[list[str]], Any] | None = None
     store_prompts: bool = False
     stop_when: Callable[[CurvePoint], bool] | None = None
@@ -65,7 +70,8 @@ class RunOptions:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise InputError(f"{name}={value:g} is not positive; give a number above 0")
-        for name in ("price_in", "price_out"):
+        self._check_cascade()
+        for name in ("price_in", "price_out", "cascade_price_in", "cascade_price_out"):
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise InputError(f"{name}={value:g} is no price; give US dollars per million tokens")
@@ -75,3 +81,32 @@ class RunOptions:
             raise InputError(f"self_agreement={self.self_agreement} is negative; give the number of rows to ask twice")
         if self.on_failure not in ("null", "raise"):
             raise InputError(f"on_failure={self.on_failure!r} is unknown; use 'null' or 'raise'")
+
+    @property
+    def middle(self) -> RunOptions | None:
+        """The options under which the model between proxy and oracle is asked, ``None`` where there is none."""
+        names = self._cascaded
+        if not names:
+            return None
+        prices = self.cascade_price_in, self.cascade_price_out
+        alone = replace(self, cascade=(), cascade_price_in=None, cascade_price_out=None)
+        return replace(alone, model=names[0], price_in=prices[0], price_out=prices[1])
+
+    @property
+    def _cascaded(self) -> list[str]:
+        return [self.cascade] if isinstance(self.cascade, str) else list(self.cascade)
+
+    def _check_cascade(self) -> None:
+        names = self._cascaded
+        if len(names) > 1:
+            raise InputError(
+                f"cascade names {len(names)} models ({', '.join(names)}); name one between proxy and oracle"
+            )
+        if names and not names[0].strip():
+            raise InputError("the name in cascade is empty; name a model, such as cascade=['gpt-5-nano']")
+        if names == [self.model]:
+            raise InputError(f"cascade names {self.model!r}, which is the model itself; name a cheaper one")
+        if not names and (self.cascade_price_in is not None or self.cascade_price_out is not None):
+            raise InputError(
+                "cascade_price_in and cascade_price_out are prices of a cascade's model; name it with cascade"
+            )

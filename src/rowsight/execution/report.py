@@ -27,6 +27,8 @@ class AskReport:
     null: int = 0
     failed: int = 0
     skipped: int = 0
+    helped: int = 0
+    """Of the rows answered by the proxy, those for which it had the answer of a middle model."""
     kept: int | None = None
     from_ledger: int = 0
     failures: Counter[str] = field(default_factory=Counter)
@@ -41,6 +43,17 @@ class AskReport:
         self.rows += len(statuses)
         for status, number in Counter(statuses).items():
             setattr(self, status, getattr(self, status) + number)
+
+
+@dataclass(frozen=True)
+class ModelReport:
+    """What one of a run's models did: rows that it answered, or helped to; its calls, tokens, and dollars if known."""
+
+    rows: int
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float | None
 
 
 @dataclass
@@ -69,6 +82,8 @@ class Report:
     """Whether the run was asked to stop before its end."""
     to_finish: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
+    models: dict[str, ModelReport] = field(default_factory=dict)
+    """Each model's part, where a run has a middle model: the oracle's rows were asked, the middle model's helped."""
 
     def total(self, name: str) -> int:
         """Return a count summed over the questions of the run."""
@@ -127,6 +142,7 @@ class Report:
             "output": self.output,
             "run": self.run,
             "model": self.model,
+            **({"models": {name: asdict(part) for name, part in self.models.items()}} if self.models else {}),
             "retries": self.retries,
             "repairs": self.repairs,
             "to_finish": self.to_finish,

@@ -25,6 +25,7 @@ from rowsight.engines.sources import Source, check_not_read
 from rowsight.engines.writers import OutputFile
 from rowsight.execution.asking import Trace
 from rowsight.execution.executor import Work, has_ask, pieces
+from rowsight.execution.middle import check_cascade, reported
 from rowsight.execution.options import RunOptions
 from rowsight.execution.report import Report
 from rowsight.execution.result import ROWS_FILE, Result
@@ -88,6 +89,7 @@ class Run:
         ``end`` makes a table of its own out of the plan's rows.
         """
         _check_budget(plan, self._options)
+        check_cascade(plan, self._options)
         if out is not None:
             check_not_read(out, self._sources.values())
         plan = with_vectors(plan, self._options.features)
@@ -114,6 +116,8 @@ class Run:
         directory = Path(self._directory.name)
         trace = Trace(directory / "trace.arrow")
         work = Work(relations, gateway, self._options, report, trace, directory, self._listener)
+        if (middle := self._options.middle) is not None:
+            work.middle = gateway.open_beside(middle, self._environment)
         plan = optimize(shared(conjoined(plan)), await sampled_stats(optimize(plan), work))
         report.notes += [str(standing) for standing in standings(plan)]
         work.begin(plan)
@@ -146,7 +150,7 @@ class Run:
                         output.write(batch)
 
     def _tally(self, work: Work, gateway: Gateway, started: float) -> None:
-        report, tally = work.report, gateway.tally
+        report, tally = work.report, gateway.total
         report.calls, report.retries, report.repairs = tally.calls, tally.retries, tally.repairs
         report.prompt_tokens = tally.usage.prompt_tokens
         report.completion_tokens = tally.usage.completion_tokens
@@ -154,6 +158,8 @@ class Run:
         report.cost = tally.cost
         report.note_truncated(tally.truncated)
         report.seconds = time.perf_counter() - started
+        if work.middle is not None:
+            reported(report, gateway, work.middle)
         report.stopped = gateway.stopped
         left_out = report.total("skipped") > 0 or (gateway.spent and not report.proved)
         report.budget_spent = left_out and not gateway.stopped

@@ -15,12 +15,15 @@ _THE_ROWS = frozenset({"invalid_answer", "too_long", "content_filter", "refused"
 """Reasons that may lie with one row of a request, or with their being together: each row is asked alone then."""
 
 
-def inquiry_for(question: Question, gateway: Gateway, options: RunOptions) -> Inquiry:
-    """Return a question on a road, its rows sharing requests where the options say so."""
+def inquiry_for(question: Question, gateway: Gateway, options: RunOptions, *, logprobs: bool = False) -> Inquiry:
+    """Return a question on a road, its rows sharing requests where the options say so.
+
+    ``logprobs``: ask for the answers' log-probabilities, where a request is about one row.
+    """
     tokens, cut, most = options.max_tokens, options.truncate, options.rows_per_call
     if most > 1:
         return SharedInquiry(question, gateway, rows_per_call=most, max_tokens=tokens, truncate=cut)
-    return Inquiry(question, gateway, max_tokens=tokens, truncate=cut)
+    return Inquiry(question, gateway, max_tokens=tokens, truncate=cut, logprobs=logprobs)
 
 
 class SharedInquiry(Inquiry):

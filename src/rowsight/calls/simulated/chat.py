@@ -255,7 +255,7 @@ class ChatModel:
         if self.config.hook is not None:
             given = self.config.hook(asked.messages, asked.schema)
             if given is not None:
-                return self._put(asked.last.encode(), _Known("hook", given), *self._form(asked, asked.last))
+                return self._put(asked, asked.last.encode(), _Known("hook", given), *self._form(asked, asked.last))
         if (kind := kind_of(asked.schema)) is not None:
             answer = answered(kind, asked.prompt, asked.users[0], partial(self._truth_of, asked))
             return _Said(orjson.dumps(answer).decode())
@@ -268,7 +268,7 @@ class ChatModel:
         truth = self._truth_for(asked) if row else None
         if row is None or truth is None or (code := int(truth.codes[row[0]])) < 0:
             return _Said(None, _UNMATCHED, "unmatched")
-        return self._put(row[1], _Known(truth.name, truth.values[code], truth.values, code), key, form)
+        return self._put(asked, row[1], _Known(truth.name, truth.values[code], truth.values, code), key, form)
 
     def _say_each(self, asked: Asked, rows: Mapping[int, tuple[int, bytes] | None]) -> dict[int, _Said]:
         """Return what the model says of each row of a request about several."""
@@ -301,9 +301,9 @@ class ChatModel:
             return None
         return truth.values[code]
 
-    def _put(self, text: bytes, known: _Known, key: Any, form: Form) -> _Said:
+    def _put(self, asked: Asked, text: bytes, known: _Known, key: Any, form: Form) -> _Said:
         """Return what is known of the row ``text`` in a form (named by ``key``), bent where the model errs on the row."""
-        doubt = self._fate.doubt(known.question, text)
+        doubt = self._fate.doubt(known.question, text, asked.model)
         try:
             if doubt.wrong:
                 wrong = form.render_wrong(known.truth, known.others, doubt.pick)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from rowsight.core.errors import InputError, nearest
@@ -37,7 +37,8 @@ class SimulationConfig:
     answers. ``latency_ms`` is the median of a log-normal with shape ``latency_sigma`` (0: always the same).
     ``noise`` is the share of wrong answers: the same rows each time (``row``) or drawn for each call
     (``call``); after ``drift_after`` chat calls it is ``drift_noise``, on other rows, and with
-    ``drift_fingerprint`` the server says so. Each ``rate_*`` is the share of calls that meet the fault: 429
+    ``drift_fingerprint`` the server says so. ``model_noise`` names models that err on a share of their own, on
+    other rows, whatever drifts. Each ``rate_*`` is the share of calls that meet the fault: 429
     with ``retry_after`` seconds, 500, a dropped connection, silence, a malformed answer, a refusal. Above
     ``max_concurrency`` calls in flight the server answers 429; above ``capacity`` calls wait their turn.
     ``window`` is the longest prompt in tokens. ``think`` tokens are spent before each answer, and the answer
@@ -56,6 +57,7 @@ class SimulationConfig:
     latency_sigma: float = 0.0
     noise: float = 0.0
     noise_mode: Literal["row", "call"] = "row"
+    model_noise: Mapping[str, float] = field(default_factory=dict)
     drift_after: int | None = None
     drift_noise: float = 0.0
     drift_fingerprint: bool = False
@@ -83,6 +85,8 @@ class SimulationConfig:
             _demand(0 <= getattr(self, name) <= 1, name, getattr(self, name), "a share from 0 to 1")
         total = sum(getattr(self, name) for name in shares if name.startswith("rate_"))
         _demand(total <= 1, "the rates' sum", total, "at most 1")
+        for model, share in self.model_noise.items():
+            _demand(0 <= share <= 1, f"the noise of {model!r}", share, "a share from 0 to 1")
         for name in ("latency_ms", "latency_sigma", "retry_after", "think"):
             value = getattr(self, name)
             _demand(value >= 0 and math.isfinite(value), name, value, "0 or more")

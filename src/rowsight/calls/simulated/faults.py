@@ -67,15 +67,17 @@ class Fate:
         """The model's ``system_fingerprint``."""
         return "fp_simulated_2" if self._config.drift_fingerprint and self.drifted else "fp_simulated"
 
-    def doubt(self, question: str, text: bytes) -> Doubt:
+    def doubt(self, question: str, text: bytes, model: str) -> Doubt:
         """Return whether the model errs on this row of this question now."""
-        share = self._config.drift_noise if self.drifted else self._config.noise
+        own = self._config.model_noise.get(model)
+        share = own if own is not None else self._config.drift_noise if self.drifted else self._config.noise
         if not share:
             return Doubt(wrong=False, pick=0, confidence=_SURE)
         if self._config.noise_mode == "call":
             draw, pick = self._noise.random(), self._noise.getrandbits(32)
         else:
-            salt = f"{self._config.seed}/{int(self.drifted)}/{question}".encode()
+            whose = int(self.drifted) if own is None else model
+            salt = f"{self._config.seed}/{whose}/{question}".encode()
             digest = blake2b(text, digest_size=16, key=blake2b(salt, digest_size=32).digest()).digest()
             draw, pick = int.from_bytes(digest[:8]) / 2**64, int.from_bytes(digest[8:12])
         return Doubt(draw < share, pick, _confidence(draw, share))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from rowsight.execution.cascade.accuracy import accuracy_cascade
 from rowsight.execution.cascade.best_accuracy import BestAccuracyRun
 from rowsight.execution.cascade.best_zones import BestZonesRun
+from rowsight.execution.cascade.middle_accuracy import MiddleAccuracyRun
+from rowsight.execution.cascade.middle_zones import MiddleZonesRun
 from rowsight.execution.cascade.zones import zones_cascade
 
 if TYPE_CHECKING:
@@ -27,11 +29,14 @@ def cascade_for(
     known: Known | None,
     groups: NDArray[np.int64] | None,
     attempt: int,
+    middle: bool = False,
 ) -> Cascade:
     """Return the cascade for a guarantee's metrics; arguments as in ``accuracy_cascade``.
 
-    Where a metric has no level, the cascade states the best that its money buys.
+    Where a metric has no level, the cascade states the best that its money buys. ``middle``: a middle model answers, too.
     """
+    if middle:
+        return _with_middle(rows, guarantee, classes, seed, known, groups, attempt)
     if guarantee.best:
         return _best(rows, guarantee, classes, seed, known, groups, attempt)
     if "accuracy" in guarantee.metrics:
@@ -39,6 +44,20 @@ def cascade_for(
             rows, guarantee, classes=classes, seed=seed, known=known, groups=groups, attempt=attempt
         )
     return zones_cascade(rows, guarantee, seed=seed, known=known, groups=groups, attempt=attempt)
+
+
+def _with_middle(
+    rows: Rows,
+    guarantee: Guarantee,
+    classes: int | None,
+    seed: int,
+    known: Known | None,
+    groups: NDArray[np.int64] | None,
+    attempt: int,
+) -> Cascade:
+    if "accuracy" in guarantee.metrics:
+        return MiddleAccuracyRun(rows, guarantee, classes, seed, known, groups, attempt).steps()
+    return MiddleZonesRun(rows, guarantee, seed, known, groups, attempt).steps()
 
 
 def _best(

@@ -72,8 +72,6 @@ def accuracy_cascade(
     ``known``: positions and answers that the ledger holds already; they count as asked and train, and aren't drawn.
     ``attempt``: the how-manieth try at this table, question and model. The generator asks every row at most once.
     """
-    if groups is not None and groups.max(initial=0) >= MOST_GROUPS:
-        raise InputError(f"by={guarantee.by} has {groups.max() + 1:,} groups; {MOST_GROUPS:,} can be certified at most")
     return (yield from AccuracyRun(rows, guarantee, classes, seed, known, groups, attempt).steps())
 
 
@@ -101,6 +99,9 @@ class AccuracyRun:
         groups: NDArray[np.int64] | None,
         attempt: int,
     ) -> None:
+        if groups is not None and groups.max(initial=0) >= MOST_GROUPS:
+            most = f"{MOST_GROUPS:,} can be certified at most"
+            raise InputError(f"by={guarantee.by} has {groups.max() + 1:,} groups; {most}")
         self.rows, self.guarantee, self.seed, self.attempt = rows, guarantee, seed, attempt
         self.count = rows.count
         self.random = np.random.default_rng(seed)
@@ -170,10 +171,8 @@ class AccuracyRun:
         while asked:
             self.fair[order[:asked]] = True
             yield from self._ask(self.sample[order[:asked]], "uniform")
-            plan = self._replan()
-            yield Note("plan", self._progress("uniform", plan))
-            yield self._promise([])
-            if asked == self.uniform or asked >= self._enough(plan):
+            yield from self._look("uniform")
+            if asked == self.uniform or asked >= self._enough(self.plan):
                 break
             asked = min(2 * asked, self.uniform)
         yield from self._active()
@@ -209,8 +208,12 @@ class AccuracyRun:
                 return
             some = int(max(len(band) * ACTIVE_SHARE, ACTIVE_GROWTH * labelled, 32))
             yield from self._ask(self.sample[band[:some]], "active")
-            yield Note("plan", self._progress("active", self._replan()))
-            yield self._promise([])
+            yield from self._look("active")
+
+    def _look(self, stage: str) -> Steps:
+        """Plan anew with the answers so far, and say so."""
+        yield Note("plan", self._progress(stage, self._replan()))
+        yield self._promise([])
 
     def _band(self, plan: list[Cut]) -> NDArray[np.int64]:
         """Sample rows, not asked yet, that the plan would ask; the most doubtful first."""
@@ -233,11 +236,16 @@ class AccuracyRun:
 
     def _cuts(self) -> list[Cut]:
         """Choose each group's cut for the errors that it may hold."""
-        outside = max(self.count - self.uniform, 0) / max(self.uniform, 1)
-        weight = outside + ~self.asked[self.sample]
-        weight[self.uniform :] = 0
+        weight = self._weights()
         group = self.group[self.sample]
         return [self._cut(g, np.flatnonzero(group == g), weight) for g in range(len(self.sizes))]
+
+    def _weights(self) -> NDArray[np.float64]:
+        """For how many unasked rows of the table each row of the sample stands."""
+        outside = max(self.count - self.uniform, 0) / max(self.uniform, 1)
+        weight = np.asarray(outside + ~self.asked[self.sample])
+        weight[self.uniform :] = 0
+        return weight
 
     def _cut(self, group: int, rows: NDArray[np.int64], weight: NDArray[np.float64]) -> Cut:
         """Choose how far down the order of doubt the proxy answers: least certification plus rows beyond."""
@@ -498,6 +506,11 @@ class AccuracyRun:
         certainty = np.clip(1 - self.scored, 0, 1) if len(self.scored) else np.zeros(self.count)
         masks = (("asked", self.asked), ("proxied", ~self.asked))
         return {"edges": edges.tolist(), **{n: np.histogram(certainty[m], edges)[0].tolist() for n, m in masks}}
+
+
+def priced(plan: list[Cut]) -> float:
+    """Return what a plan still costs, in rows to ask."""
+    return sum(cut.certifying + cut.rest for cut in plan)
 
 
 def _codes(group: int) -> list[int]:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rowsight.execution.cascade.accuracy import ACTIVE_GROWTH, ACTIVE_SHARE, ROUNDS, TRAINED, AccuracyRun, Cut
-from rowsight.execution.cascade.protocol import Note
+from rowsight.execution.cascade.accuracy import ACTIVE_GROWTH, ACTIVE_SHARE, ROUNDS, TRAINED, AccuracyRun, Cut, priced
 from rowsight.execution.cascade.purse import FEWEST, LEAST, LEVELS, STEPS, Purse, highest, rounded_down
 from rowsight.guarantees.certify import allowed_errors
 from rowsight.guarantees.draw import draw_key
@@ -64,8 +63,7 @@ class BestAccuracyRun(AccuracyRun):
             if first:
                 yield from self.purse.open(int(self.asked.sum()))
             first = False
-            yield Note("plan", self._progress("uniform", self._replan()))
-            yield self._promise([])
+            yield from self._look("uniform")
             more = min(2 * upto, most, self.uniform)
             if more - upto < FEWEST:
                 return
@@ -82,8 +80,7 @@ class BestAccuracyRun(AccuracyRun):
             if asked >= TRAINED or some < FEWEST:
                 return
             yield from self._ask(self.sample[band[:some]], "active")
-            yield Note("plan", self._progress("active", self._replan()))
-            yield self._promise([])
+            yield from self._look("active")
 
     def _doubtful(self) -> NDArray[np.int64]:
         """Sample rows, not asked yet, the most doubtful first."""
@@ -96,7 +93,7 @@ class BestAccuracyRun(AccuracyRun):
 
     def _cuts(self) -> list[Cut]:
         """Choose the highest level that the money left is enough for, and the cuts for it."""
-        self.aim = highest(lambda level: _price(self._cuts_for(level)), self.left, self.aim)
+        self.aim = highest(lambda level: priced(self._cuts_for(level)), self.left, self.aim)
         return self._cuts_for(float(LEVELS[self.aim]))
 
     def _cuts_for(self, level: float) -> list[Cut]:
@@ -153,7 +150,3 @@ class BestAccuracyRun(AccuracyRun):
         self.level = max(min(reached, default=1.0), LEAST)
         self.budgets = [allowed_errors(self.level, size) for size in self.sizes]
         return super()._decide(trials, record, counts)
-
-
-def _price(plan: list[Cut]) -> float:
-    return sum(cut.certifying + cut.rest for cut in plan)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rowsight.execution.cascade.protocol import Note
 from rowsight.execution.cascade.purse import FEWEST, LEAST, LEVELS, STEPS, Purse, highest, rounded_down
 from rowsight.execution.cascade.zones import ACCEPTED, LAST_BAND, LEARN, REJECTED, ROUNDS, TRAINED, ZonesRun
 
@@ -46,10 +45,7 @@ class BestZonesRun(ZonesRun):
         yield from self._ask(self.sample[self.order[: self.drawn_uniform]], "uniform")
         yield from self.purse.open(int(self.asked.sum()))
         for _ in range(ROUNDS):
-            self._refit()
-            self._aim_high()
-            yield Note("plan", self._progress())
-            yield self._promise()
+            yield from self._look()
             asked, band = int(self.asked.sum()), self._sample_band()
             excess = sum(plan.recall_draws + plan.precision_draws - plan.floor for plan in self.plans)
             learned = asked >= LEARN * excess
@@ -79,7 +75,7 @@ class BestZonesRun(ZonesRun):
         """Rows that can be asked before the money that the proof was planned to take is touched."""
         return int(self.left - sum(plan.recall_draws + plan.precision_draws for plan in self.plans))
 
-    def _aim_high(self) -> None:
+    def _choose_zones(self) -> None:
         """Choose the highest level that the money left is enough for, and the zones for it."""
         self.aim = highest(lambda level: sum(p.cost for p in self._plans_for(level)), self.left, self.aim)
         self.plans = self._plans_for(float(LEVELS[self.aim]))

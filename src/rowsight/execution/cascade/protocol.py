@@ -59,6 +59,25 @@ class Afford:
 
 
 @dataclass(frozen=True, slots=True)
+class AskMiddle:
+    """Ask the middle model about these rows. The reply is a float ``NDArray`` of shape (rows, 2): answer, log-probability.
+
+    Answers are coded as in ``Ask``; NaN where the middle model gave none, -inf where the money ran out. A log-probability
+    is NaN where the server gave none. They are evidence for the proxy, never answers.
+    """
+
+    rows: NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Ask what a call costs. The reply is an ``NDArray`` of two amounts: the oracle's and the middle model's.
+
+    Asked again in a run that goes on, it gets the same replies, so that the same is decided.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Freeze:
     """Write this record durably before anything else is asked. The reply is ``None``.
 
@@ -85,13 +104,15 @@ class Decision:
     """The cascade's result.
 
     answers: one per row, of the same kind as the replies to ``Ask``; asked: whether the row's answer is the oracle's
-    (bool, N); certificate: the JSON-serialisable body of the certificate; summary: what ``explain()`` shows.
+    (bool, N); certificate: the JSON-serialisable body of the certificate; summary: what ``explain()`` shows; helped: which
+    rows the proxy answered with the middle model's answer before it (bool, N), ``None`` without a middle model.
     """
 
     answers: NDArray[Any]
     asked: NDArray[np.bool_]
     certificate: dict[str, Any]
     summary: dict[str, Any] = field(default_factory=dict)
+    helped: NDArray[np.bool_] | None = None
 
 
 class Dry(Exception):  # noqa: N818 - a signal between a cascade's steps, not an error
@@ -99,5 +120,5 @@ class Dry(Exception):  # noqa: N818 - a signal between a cascade's steps, not an
 
 
 if TYPE_CHECKING:
-    Request = Ask | Afford | Freeze | Note
+    Request = Ask | AskMiddle | Afford | Prices | Freeze | Note
     Cascade = Generator[Request, NDArray[Any] | None, Decision]

@@ -178,10 +178,7 @@ class ZonesRun:
         """Ask uniform rows and the band in rounds, refitting after each, until no band is left."""
         yield from self._ask(self.sample[self.order[: self.drawn_uniform]], "uniform")
         for _ in range(ROUNDS):
-            self._refit()
-            self.plans = [self._plan(g) for g in range(self.groups)]
-            yield Note("plan", self._progress())
-            yield self._promise()
+            yield from self._look()
             asked = int(self.asked.sum())
             wanted = self._uniform_wanted(asked)
             band = self._sample_band()
@@ -199,6 +196,17 @@ class ZonesRun:
             yield from self._ask(self.sample[band[:size]], "active")
             if int(self.asked.sum()) == asked:
                 return
+
+    def _look(self) -> Steps:
+        """Plan anew with the answers so far, and say so."""
+        self._refit()
+        self._choose_zones()
+        yield Note("plan", self._progress())
+        yield self._promise()
+
+    def _choose_zones(self) -> None:
+        """Plan every group's zones."""
+        self.plans = [self._plan(g) for g in range(self.groups)]
 
     def _uniform_wanted(self, asked: int) -> int:
         expected = asked + sum(plan.cost for plan in self.plans)
@@ -267,10 +275,14 @@ class ZonesRun:
         A row that was asked still stands for those of the table that are like it.
         """
         uniform = self.sample[: self.uniform_size]
-        weights = self.outside[group] + (self.answers[uniform] == SKIPPED)
+        weights = self._weights(group)
         places = np.flatnonzero((self.group[uniform] == group) & (weights > 0))
         places = places[np.argsort(self.scores[places], kind="stable")]
         return places, weights[places]
+
+    def _weights(self, group: int) -> NDArray[np.float64]:
+        """For how many unasked rows of the group each row of the sample's uniform part stands."""
+        return np.asarray(self.outside[group] + (self.answers[self.sample[: self.uniform_size]] == SKIPPED))
 
     def _sample_band(self) -> NDArray[np.int64]:
         """Places in the sample between the planned zones, the most doubtful first: least likely to leave the band."""

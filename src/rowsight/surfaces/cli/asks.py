@@ -13,6 +13,7 @@ from rowsight.core.errors import InputError, OutputError
 from rowsight.operators import OPERATORS, Declaration, Parameter
 from rowsight.surfaces.cli.interrupt import interruptible
 from rowsight.surfaces.cli.options import (
+    CASCADE_OPTIONS,
     CONFIDENCE_OPTIONS,
     INTO_OPTION,
     LEVELS,
@@ -73,7 +74,7 @@ def _flag(parameter: Parameter) -> Callable[..., Any]:
 
 def _levels(declaration: Declaration) -> tuple[Decorator, ...]:
     within = (click.option("--within", type=float, metavar="X", help="Largest difference that counts as right."),)
-    return (*LEVELS.values(), *CONFIDENCE_OPTIONS, *(within if declaration.name == "score" else ()))
+    return (*LEVELS.values(), *CONFIDENCE_OPTIONS, *(within if declaration.name == "score" else ()), *CASCADE_OPTIONS)
 
 
 def ask(declaration: Declaration, values: dict[str, Any], *, resuming: str | None = None) -> int:

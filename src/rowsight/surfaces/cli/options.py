@@ -105,6 +105,16 @@ LEVELS = {
     "missed": click.option("--missed", type=float, metavar="X", help="Most rows overlooked, as a share of all rows."),
     "accuracy": click.option("--accuracy", **_LEVEL, help="Share of rows answered as the model would, or best."),
 }
+CASCADE_OPTIONS = (
+    click.option(
+        "--cascade",
+        multiple=True,
+        metavar="NAME",
+        help="A cheaper model between proxy and model, where it saves money.",
+    ),
+    click.option("--cascade-price-in", type=float, metavar="USD", help="Its dollars per million prompt tokens."),
+    click.option("--cascade-price-out", type=float, metavar="USD", help="Its dollars per million completion tokens."),
+)
 CONFIDENCE_OPTIONS = (
     click.option("--certify", is_flag=True, help="Without a level: the best promise that --budget buys."),
     click.option("--confidence", type=float, metavar="X", help="Of the guarantee [default: 0.95]."),
@@ -122,6 +132,9 @@ _RUN_FIELDS = (
         "seed",
         "features",
         "self_agreement",
+        "cascade",
+        "cascade_price_in",
+        "cascade_price_out",
         "store_prompts",
     ),
 )

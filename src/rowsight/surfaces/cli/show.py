@@ -198,6 +198,10 @@ def report_text(report: Report) -> str:
     lines.append(
         f"Calls {report.calls:,}; tokens {report.prompt_tokens:,} in{cached}, {report.completion_tokens:,} out"
     )
+    for name, part in report.models.items():
+        spent = "" if part.cost is None else f", ${part.cost:,.4f}"
+        did = "answered by it" if name == report.model else "answered by the proxy with its help"
+        lines.append(f"  {name}: {part.calls:,} calls{spent}; {part.rows:,} rows {did}")
     lines.append(f"Cost {cost}; {report.seconds:,.1f} s; run {report.run}")
     lines += [f"Note: {note}" for note in report.notes]
     if report.budget_spent:

@@ -24,6 +24,9 @@ _FLAGS: tuple[Callable[..., Any], ...] = (
     click.option("--latency-sigma", type=float, default=0.0, metavar="S", help="Shape of a log-normal latency."),
     click.option("--noise", type=float, default=0.0, metavar="SHARE", help="Share of wrong answers."),
     click.option("--noise-mode", type=click.Choice(["row", "call"]), default="row", show_default=True),
+    click.option(
+        "--model-noise", multiple=True, metavar="NAME=SHARE", help="Share of wrong answers of one model; repeatable."
+    ),
     click.option("--drift-after", type=int, metavar="N", help="After N calls the noise changes."),
     click.option("--drift-noise", type=float, default=0.0, metavar="SHARE", help="Noise after the drift."),
     click.option("--drift-fingerprint", is_flag=True, help="Say so in system_fingerprint."),
@@ -73,6 +76,7 @@ def simulate(table: str, truths: tuple[str, ...], text: str, hook: str | None, *
         raise ColumnError(f"the table has no column {text!r} for --text{nearest(text, scan.columns)}")
     named = [_truth(truth, scan, relations, several=len(truths) > 1) for truth in truths]
     columns = {text: _quoted(text)} | {f"truth {i}": sql for i, (_, sql) in enumerate(named)}
+    values["model_noise"] = dict(map(_model_noise, values["model_noise"]))
     config = SimulationConfig(
         text=text,
         truths=tuple(Truth(f"truth {i}", pattern) for i, (pattern, _) in enumerate(named)),
@@ -81,6 +85,15 @@ def simulate(table: str, truths: tuple[str, ...], text: str, hook: str | None, *
     )
     serve(config, relations.computed(scan, columns, 8192), ready=_say_ready)
     relations.close()
+
+
+def _model_noise(text: str) -> tuple[str, float]:
+    """Return the model and the share of ``NAME=SHARE``."""
+    name, _, share = text.rpartition("=")
+    try:
+        return name, float(share if name else "no share")
+    except ValueError:
+        raise InputError(f"--model-noise {text!r} is not NAME=SHARE; write one such as small=0.1") from None
 
 
 def _truth(text: str, scan: Any, relations: Any, *, several: bool) -> tuple[str | None, str]:

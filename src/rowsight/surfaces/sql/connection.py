@@ -227,6 +227,10 @@ def _known_options(options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in known:
             raise InputError(f"connect has no option {name!r}{nearest(name, known)}")
+    if options.get("cascade"):
+        raise InputError(
+            "SQL asks no model between proxy and model; leave cascade out, or ask in Python: table.filter(...)"
+        )
 
 
 def _analyzed(result: QueryResult) -> QueryResult:
