@@ -50,15 +50,17 @@ class ArrayRows:
             yield start, self._features[start : start + 10_000]
 
 
-def drive(cascade: Generator[Any, Any, Decision], ask: Answering) -> Decision:
-    """Answer a cascade's requests until it decides."""
+def drive(
+    cascade: Generator[Any, Any, Decision], ask: Answering, more: Callable[[Any], np.ndarray | None] | None = None
+) -> Decision:
+    """Answer a cascade's requests until it decides; ``more`` answers those that ask nothing of the oracle."""
     reply = None
     while True:
         try:
             request = cascade.send(reply)
         except StopIteration as done:
             return done.value
-        reply = ask(request.rows) if isinstance(request, Ask) else None
+        reply = ask(request.rows) if isinstance(request, Ask) else more(request) if more else None
 
 
 def accuracy(case: Case, seed: int, *, attempt: int = 1, ask: Answering | None = None) -> Outcome:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from benchmarks.validity.cases import ADVERSARIES, DATA, Case, Maker, real
-from benchmarks.validity.engines import ArrayRows, Engine, Outcome
+from benchmarks.validity.engines import ArrayRows, Engine, Outcome, drive
 
 from rowsight.execution.cascade import cascade_for
-from rowsight.execution.cascade.protocol import Ask, AskMiddle, Prices
+from rowsight.execution.cascade.protocol import AskMiddle, Prices
 from rowsight.plan.guarantee import Guarantee
 
 PRICE = 0.02
@@ -23,8 +23,13 @@ class Said:
     def __init__(self, early: np.ndarray, late: np.ndarray | None = None, after: int = 0) -> None:
         self.early, self.late, self.after, self.asked = early, early if late is None else late, after, 0
 
-    def reply(self, rows: np.ndarray) -> np.ndarray:
-        """Answers without log-probabilities."""
+    def reply(self, request: Any) -> np.ndarray | None:
+        """Answers without log-probabilities, or prices."""
+        if isinstance(request, Prices):
+            return np.array([1.0, PRICE])
+        if not isinstance(request, AskMiddle):
+            return None
+        rows = request.rows
         places = self.asked + np.arange(len(rows))
         self.asked += len(rows)
         answers = np.where(places < self.after, self.early[rows], self.late[rows])
@@ -105,26 +110,9 @@ def engine(name: str, *, zones: bool) -> Engine:
         rows, classes = ArrayRows(case.features), case.classes
         steps = cascade_for(rows, demand, classes=classes, seed=seed, known=None, groups=None, attempt=1, middle=True)
         said = MIDDLES[name](case, np.random.default_rng([11, seed]))
-        decision = answered(steps, case, said)
+        decision = drive(steps, case.oracle.ask, said.reply)
         return Outcome(
             decision.answers, case.oracle.calls, decision.certificate["certified"], decision.summary["middle"]
         )
 
     return run
-
-
-def answered(cascade: Any, case: Case, said: Said) -> Any:
-    """Answer a cascade's requests until it decides."""
-    reply = None
-    while True:
-        try:
-            request = cascade.send(reply)
-        except StopIteration as done:
-            return done.value
-        reply = None
-        if isinstance(request, Ask):
-            reply = case.oracle.ask(request.rows)
-        elif isinstance(request, AskMiddle):
-            reply = said.reply(request.rows)
-        elif isinstance(request, Prices):
-            reply = np.array([1.0, PRICE])

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from scipy.stats import binom
-from tables import ArrayRows
+from tables import ArrayRows, drive
 
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.middle import HARD, PILOT_SHARE, SAVES, Middle
@@ -66,13 +66,7 @@ def run(features, models, demand=ACCURACY, *, seed=0, classes=2, groups=None, mi
     steps = cascade_for(
         ArrayRows(features), demand, classes=classes, seed=seed, known=None, groups=groups, attempt=1, middle=middle
     )
-    reply = None
-    while True:
-        try:
-            request = steps.send(reply)
-        except StopIteration as done:
-            return done.value
-        reply = models.reply(request)
+    return drive(steps, models)
 
 
 @pytest.mark.parametrize("demand", [ACCURACY, ZONES], ids=["accuracy", "zones"])

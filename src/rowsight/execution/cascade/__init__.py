@@ -35,40 +35,15 @@ def cascade_for(
 
     Where a metric has no level, the cascade states the best that its money buys. ``middle``: a middle model answers, too.
     """
-    if middle:
-        return _with_middle(rows, guarantee, classes, seed, known, groups, attempt)
-    if guarantee.best:
-        return _best(rows, guarantee, classes, seed, known, groups, attempt)
-    if "accuracy" in guarantee.metrics:
+    accuracy = "accuracy" in guarantee.metrics
+    if accuracy and (guarantee.best or middle):
+        kind = BestAccuracyRun if guarantee.best else MiddleAccuracyRun
+        return kind(rows, guarantee, classes, seed, known, groups, attempt).steps()
+    if guarantee.best or middle:
+        zones = BestZonesRun if guarantee.best else MiddleZonesRun
+        return zones(rows, guarantee, seed, known, groups, attempt).steps()
+    if accuracy:
         return accuracy_cascade(
             rows, guarantee, classes=classes, seed=seed, known=known, groups=groups, attempt=attempt
         )
     return zones_cascade(rows, guarantee, seed=seed, known=known, groups=groups, attempt=attempt)
-
-
-def _with_middle(
-    rows: Rows,
-    guarantee: Guarantee,
-    classes: int | None,
-    seed: int,
-    known: Known | None,
-    groups: NDArray[np.int64] | None,
-    attempt: int,
-) -> Cascade:
-    if "accuracy" in guarantee.metrics:
-        return MiddleAccuracyRun(rows, guarantee, classes, seed, known, groups, attempt).steps()
-    return MiddleZonesRun(rows, guarantee, seed, known, groups, attempt).steps()
-
-
-def _best(
-    rows: Rows,
-    guarantee: Guarantee,
-    classes: int | None,
-    seed: int,
-    known: Known | None,
-    groups: NDArray[np.int64] | None,
-    attempt: int,
-) -> Cascade:
-    if "accuracy" in guarantee.metrics:
-        return BestAccuracyRun(rows, guarantee, classes, seed, known, groups, attempt).steps()
-    return BestZonesRun(rows, guarantee, seed, known, groups, attempt).steps()

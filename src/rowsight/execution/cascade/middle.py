@@ -119,6 +119,24 @@ class Middle:
         assert prices is not None
         self.price = float(prices[1] / prices[0]) if prices[0] > 0 else np.inf
 
+    def try_on(
+        self, sample: NDArray[np.int64], doubtful: NDArray[np.int64], labelled: NDArray[np.int64], cost: float
+    ) -> Generator[Request, NDArray[Any] | None, tuple[NDArray[np.int64], NDArray[np.int64]] | None]:
+        """Make a pilot, where it can pay; return the places in the sample that were asked about, of each kind."""
+        yield from self.measure()
+        drawn = self.pilot(doubtful, labelled, cost)
+        if drawn is not None:
+            yield from self.buy(sample[np.concatenate(drawn)])
+            yield from self.measure()
+            self.settle()
+        return drawn
+
+    def judge(self, right: NDArray[np.bool_], without: float, cost: float, window: float) -> Verdict:
+        """Say what the pilot found; ``right``: which of its answers about labelled rows are the oracle's."""
+        share = float(right.mean()) if len(right) else None
+        self.verdict = Verdict(int(self.asked.sum()), self.price, without, cost, window, share)
+        return self.verdict
+
     def due(self, asked: int, count: int) -> bool:
         """Whether rows enough were asked for a pilot, and none was made."""
         return self.verdict is None and asked >= np.clip(FIRST_SHARE * count, FEWEST, ENOUGH)

@@ -9,7 +9,7 @@ import numpy as np
 
 from rowsight.execution.cascade.accuracy import TRAINED, AccuracyRun, priced
 from rowsight.execution.cascade.learner import Learner
-from rowsight.execution.cascade.middle import PIECE, WIDER, WINDOWS, Middle, Verdict
+from rowsight.execution.cascade.middle import PIECE, WIDER, WINDOWS, Middle
 from rowsight.execution.cascade.protocol import Note
 
 if TYPE_CHECKING:
@@ -55,26 +55,19 @@ class MiddleAccuracyRun(AccuracyRun):
         without = priced(self.plan)
         window = self._window()
         labelled = np.flatnonzero(self.answered[self.sample])
-        yield from self.middle.measure()
-        drawn = self.middle.pilot(window, labelled, without)
+        drawn = yield from self.middle.try_on(self.sample, window, labelled, without)
         if drawn is None:
             return
         pilot, known = drawn
-        yield from self.middle.buy(self.sample[np.concatenate(drawn)])
-        yield from self.middle.measure()
-        self.middle.settle()
         size, cost = self._best_window(window, pilot)
         said = self.middle.said[self.sample[known]]
-        agreed = ~self.proxy.wrong(self.answers[self.sample[known]], said)[~np.isnan(said)]
-        share = float(agreed.mean()) if len(agreed) else None
-        self.middle.verdict = Verdict(
-            len(pilot) + len(known), self.middle.price, without, cost, size / len(window), share
-        )
-        if self.middle.verdict.adopted:
+        right = ~self.proxy.wrong(self.answers[self.sample[known]], said)[~np.isnan(said)]
+        verdict = self.middle.judge(right, without, cost, size / len(window))
+        if verdict.adopted:
             self.least, self.first = float(self.risk[window[size - 1]]), copy.copy(self.proxy)
             self.chosen = self.risk >= self.least
             yield from self.middle.buy(self.sample[window[:size]])
-        yield Note("middle", self.middle.verdict.plain(int(self.middle.asked.sum())))
+        yield Note("middle", verdict.plain(int(self.middle.asked.sum())))
 
     def _window(self) -> NDArray[np.int64]:
         """Places in the sample, not asked yet, whose rows may be put to the middle model; the most doubtful first."""

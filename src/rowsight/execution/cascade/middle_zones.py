@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rowsight.execution.cascade.middle import PIECE, WIDER, WINDOWS, Middle, Verdict
+from rowsight.execution.cascade.middle import PIECE, WIDER, WINDOWS, Middle
 from rowsight.execution.cascade.protocol import SKIPPED, Note
 from rowsight.execution.cascade.zones import TUNED, ZonesRun
 from rowsight.proxies import linear
@@ -56,22 +56,17 @@ class MiddleZonesRun(ZonesRun):
         without = self._price()
         windows = self._windows()
         labelled = np.flatnonzero(self.answers[self.sample] >= 0)
-        yield from self.middle.measure()
-        drawn = self.middle.pilot(np.flatnonzero(windows[-1]), labelled, without)
+        drawn = yield from self.middle.try_on(self.sample, np.flatnonzero(windows[-1]), labelled, without)
         if drawn is None:
             return
         pilot, known = drawn
-        yield from self.middle.buy(self.sample[np.concatenate(drawn)])
-        yield from self.middle.measure()
-        self.middle.settle()
         best, cost = self._best_window(windows, pilot)
         said = self.middle.said[self.sample[known]]
-        agreed = (said == self.answers[self.sample[known]])[~np.isnan(said)]
-        share = float(agreed.mean()) if len(agreed) else None
-        self.middle.verdict = Verdict(len(pilot) + len(known), self.middle.price, without, cost, WINDOWS[best], share)
-        if self.middle.verdict.adopted:
+        right = (said == self.answers[self.sample[known]])[~np.isnan(said)]
+        verdict = self.middle.judge(right, without, cost, WINDOWS[best])
+        if verdict.adopted:
             yield from self._adopt(windows[best])
-        yield Note("middle", self.middle.verdict.plain(int(self.middle.asked.sum())))
+        yield Note("middle", verdict.plain(int(self.middle.asked.sum())))
 
     def _adopt(self, window: NDArray[np.bool_]) -> Steps:
         """Make the rows of a window, and those labelled whose scores lie in it, the richer proxy's; buy their answers."""
