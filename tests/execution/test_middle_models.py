@@ -184,7 +184,7 @@ REFUSED = [
     ({"accuracy": 0.9}, CASCADE | {"cascade": "large"}, "is the model itself"),
     ({"accuracy": 0.9}, CASCADE | {"cascade": [" "]}, "is empty"),
     ({"accuracy": 0.9}, PRICES, "name it with cascade"),
-    ({"accuracy": 0.9}, CASCADE | {"cascade_price_in": -1}, "is negative"),
+    ({"accuracy": 0.9}, CASCADE | {"cascade_price_in": -1}, "is no price"),
 ]
 
 
