@@ -13,7 +13,14 @@ import click
 from rowsight.operators import rank, summarize
 from rowsight.plan.gathers import CHUNK_TOKENS
 from rowsight.surfaces.cli.asks import agreed, plain_values
-from rowsight.surfaces.cli.options import MODEL_OPTIONS, Decorator, checked_options, run_options, with_options
+from rowsight.surfaces.cli.options import (
+    MODEL_OPTIONS,
+    ON_FAILURE_OPTION,
+    Decorator,
+    checked_options,
+    run_options,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from rowsight.surfaces.gathering import Ranking, Summarizing
@@ -33,7 +40,7 @@ _READ_OPTIONS: tuple[Decorator, ...] = (
     click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds."),
     click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop."),
     click.option("--yes", is_flag=True, help="Don't ask before spending."),
-    click.option("--on-failure", type=click.Choice(["null", "raise"]), default="null", show_default=True),
+    ON_FAILURE_OPTION,
 )
 _SUMMARIZE_OPTIONS: tuple[Decorator, ...] = (
     click.option("--by", metavar="COLUMN", help="One summary for each value of a column."),

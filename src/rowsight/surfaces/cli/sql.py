@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rowsight.core.errors import InputError
-from rowsight.surfaces.cli.options import MODEL_OPTIONS, run_options, with_options
+from rowsight.surfaces.cli.options import MODEL_OPTIONS, ON_FAILURE_OPTION, run_options, with_options
 
 if TYPE_CHECKING:
     from rowsight.execution.queried import QueryResult
@@ -24,7 +24,7 @@ _MODEL = click.option("--model", metavar="NAME", help="The model to ask; needed 
 @click.option("--database", type=click.Path(path_type=Path), metavar="FILE", help="A DuckDB database, read only.")
 @click.option("--table", "tables", multiple=True, metavar="NAME=FILE", help="A file by a name; repeatable.")
 @click.option("--allow", is_flag=True, help="Let functions in the query read other files.")
-@with_options((_MODEL, *MODEL_OPTIONS[1:]))
+@with_options((ON_FAILURE_OPTION, _MODEL, *MODEL_OPTIONS[1:]))
 def sql(query: str | None, file: Path | None, **values: Any) -> int:
     """Run QUERY: DuckDB's SQL, in which AI_FILTER, AI_CLASSIFY and the like may stand.
 
