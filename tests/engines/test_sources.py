@@ -1,5 +1,7 @@
 """What a table may be made of."""
 
+import gzip
+
 import duckdb
 import pandas as pd
 import polars as pl
@@ -53,6 +55,38 @@ def test_files(tmp_path):
     assert rows_of([tmp_path / "two.parquet", tmp_path / "one.parquet"]) == ROWS * 2
     assert rows_of(tmp_path / "one.csv") == ROWS
     assert rows_of(tmp_path / "one.jsonl") == ROWS
+
+
+RAGGED = {
+    "a,b\n1,2\n3,4,5\n": "line 3 splits into 3, line 1 into 2",
+    "a,b\n1,2\n3\n": "line 3 splits into 1, line 1 into 2",
+    "id;text\n1;a\n2;b;c;d\n3\n4;e\n": "line 3 splits into 4, line 1 into 2",
+    'id,text\n1,say "hi, there" now\n2,x\n': "line 2 splits into 3, line 1 into 2",
+}
+
+
+@pytest.mark.parametrize(("text", "said"), RAGGED.items())
+def test_a_csv_of_unequal_lines_is_refused_with_the_line(tmp_path, text, said):
+    (tmp_path / "odd.csv").write_text(text)
+    with gzip.open(tmp_path / "odd.csv.gz", "wt") as packed:
+        packed.write(text)
+    for name in ("odd.csv", "odd.csv.gz"):
+        with pytest.raises(SourceError, match=said):
+            rows_of(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Report 2024\n\na,t\n1,x\n2,\n", "\n\na,t\n1,x\n2,\n", "# a report\na,t\n1,x\n2,\n", "\ufeffa;t\r\n1;x\r\n2;\r\n"],
+)
+def test_what_stands_above_a_table_is_left_out(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text, newline="")
+    assert rows_of(tmp_path / "t.csv") == ROWS
+
+
+def test_a_csv_may_have_one_column(tmp_path):
+    (tmp_path / "t.csv").write_text('text\nhello, you\n"a ""b"""\n')
+    assert rows_of(tmp_path / "t.csv") == [{"text": "hello, you"}, {"text": 'a "b"'}]
 
 
 def test_a_reader_can_be_run_twice():
