@@ -108,11 +108,21 @@ def test_a_pandas_index_is_no_column():
         ("nothing-*.csv", "no file matches"),
         ("", "the table's path is empty"),
         (3, "can't read a table from int"),
+        (pd.DataFrame({"a": [1, "x"]}), "column a with type object; give each column one type"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "Duplicate column names"),
+        (pd.Series(["x"], name="a"), r"to_frame\(\)"),
+        (pl.Series("a", ["x"]), r"to_frame\(\)"),
     ],
 )
 def test_what_is_not_there_is_said(value, said):
     with pytest.raises(SourceError, match=said):
         source_of(value)
+
+
+def test_a_predicate_may_end_in_a_comment():
+    relations = DuckDBEngine().open({"s": source_of(TABLE)})
+    assert relations.count(Where(Scan("s", ("a", "t")), "a > 1 -- the second", ("a",))) == 1
+    relations.close()
 
 
 def test_a_misspelt_file_names_the_nearest(tmp_path):
