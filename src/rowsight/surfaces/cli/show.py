@@ -11,7 +11,7 @@ import click
 import orjson
 
 from rowsight.core.events import CascadeNote, CurvePoint, Event, Progress, Warned
-from rowsight.engines.arrow import jsonable
+from rowsight.engines.arrow import jsonable, python_rows
 
 if TYPE_CHECKING:
     from rowsight.execution.estimate import Estimate
@@ -164,7 +164,7 @@ def rows(table: Any, total: int) -> None:
 
     console = Console(file=sys.stdout)
     names = table.column_names[:SHOWN_COLUMNS]
-    shown = [[_cell(row[name]) for name in names] for row in table.to_pylist()]
+    shown = [[_cell(value) for value in row[:SHOWN_COLUMNS]] for row in python_rows(table)]
     drawn = Table(show_lines=False, caption=f"{min(len(table), total):,} of {total:,} rows", caption_justify="left")
     for name, width in zip(names, _widths([names, *shown], console.width), strict=True):
         drawn.add_column(Text(name), overflow="ellipsis", no_wrap=True, width=width)
@@ -262,7 +262,8 @@ def _answers_first(table: Any, names: list[str]) -> Any:
 
 
 def _plain_rows(table: Any) -> list[dict[str, Any]]:
+    plain = (str, int, float, bool, type(None))
     return [
-        {k: v if isinstance(v, (str, int, float, bool, type(None))) else str(v) for k, v in r.items()}
-        for r in table.to_pylist()
+        {n: v if isinstance(v, plain) else str(v) for n, v in zip(table.column_names, row, strict=True)}
+        for row in python_rows(table)
     ]
