@@ -12,7 +12,7 @@ import click
 
 from rowsight.operators import rank, summarize
 from rowsight.plan.gathers import CHUNK_TOKENS
-from rowsight.surfaces.cli.asks import agreed, plain_values
+from rowsight.surfaces.cli.asks import agreed, plain_values, source
 from rowsight.surfaces.cli.options import (
     MODEL_OPTIONS,
     ON_FAILURE_OPTION,
@@ -21,6 +21,7 @@ from rowsight.surfaces.cli.options import (
     run_options,
     with_options,
 )
+from rowsight.surfaces.cli.terminal import say
 
 if TYPE_CHECKING:
     from rowsight.surfaces.gathering import Ranking, Summarizing
@@ -78,7 +79,7 @@ def gather(name: str, values: dict[str, Any], *, resuming: str | None = None) ->
     options = checked_options(values)
     progress = show.ProgressLine(quiet=values["as_json"] or not sys.stderr.isatty())
     session = Session(state=values["state"], listener=progress)
-    asked = GATHERS[name].made(_rows(values, session), values)
+    asked = GATHERS[name].made(source(values, session), values)
     if values["dry_run"]:
         show.estimate(asked.estimate(**run_options(values)), as_json=values["as_json"])
         return 0
@@ -93,15 +94,6 @@ def gather(name: str, values: dict[str, Any], *, resuming: str | None = None) ->
     return 3 if found.report.budget_spent else 0
 
 
-def _rows(values: dict[str, Any], session: Any) -> Table:
-    from rowsight.surfaces.table import read  # noqa: PLC0415 - commands load what they use
-
-    table = read(values["table"], session=session)
-    if values["where"]:
-        table = table.where(values["where"])
-    return table if values["limit"] is None else table.limit(values["limit"])
-
-
 def _summarizing(table: Table, values: dict[str, Any]) -> Summarizing:
     names = ("by", "key", "sentences", "chunk_tokens")
     return table.summarize(values["question"], **{name: values[name] for name in names})
@@ -113,10 +105,10 @@ def _show_summary(found: Any, *, as_json: bool, out: Path | None) -> None:
     if as_json:
         show.json_object(found.as_dict())
         return
-    click.echo(found.summary.text or "Nothing that rows support was said.")
-    click.echo(show.report_text(found.report))
+    say(found.summary.text or "Nothing that rows support was said.")
+    say(show.report_text(found.report))
     if out is not None:
-        click.echo(f"Written to {out}")
+        say(f"Written to {out}")
 
 
 def _ranking(table: Table, values: dict[str, Any]) -> Ranking:

@@ -167,10 +167,7 @@ def label_list(record: str | None, repeated: tuple[str, ...]) -> list[str]:
         raise InputError(
             "--labels is one CSV record, and several lines stand there; put a label with a line break in quotes"
         )
-    labels = [label.strip() for label in (*(rows[0] if rows else ()), *repeated)]
-    if not labels:
-        raise InputError("classify needs labels: --labels a,b,c or --label a --label b")
-    return labels
+    return [label.strip() for label in (*(rows[0] if rows else ()), *repeated)]
 
 
 def number_range(text: str) -> tuple[float, float]:

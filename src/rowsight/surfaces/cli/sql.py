@@ -10,6 +10,7 @@ import click
 
 from rowsight.core.errors import InputError
 from rowsight.surfaces.cli.options import MODEL_OPTIONS, ON_FAILURE_OPTION, run_options, with_options
+from rowsight.surfaces.cli.terminal import say
 
 if TYPE_CHECKING:
     from rowsight.execution.queried import QueryResult
@@ -77,14 +78,14 @@ def _show(result: QueryResult, *, as_json: bool) -> None:
         show.json_object({**report.as_dict(), "result_rows": len(result)})
         return
     if result.rows.column_names == ["plan"]:
-        click.echo("\n".join(str(row[0]) for row in result.fetchall()))
+        say("\n".join(str(row[0]) for row in result.fetchall()))
         return
     if report.output is None:
         show.rows(result.rows.slice(0, show.SHOWN_ROWS), len(result))
     else:
-        click.echo(f"Written to {report.output}: {len(result):,} rows")
+        say(f"Written to {report.output}: {len(result):,} rows")
     if report.asks:
-        click.echo(show.report_text(report))
+        say(show.report_text(report))
 
 
 COMMANDS = {"sql": sql}
