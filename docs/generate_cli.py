@@ -23,8 +23,9 @@ rowsight filter TABLE QUESTION --model NAME [--out FILE]
 ```
 
 `TABLE` is a CSV, TSV, JSON Lines or Parquet file, or a quoted pattern of them. A `QUESTION` names columns in braces, as
-in `'Is {body} spam?'`; `{{` and `}}` are braces. The ending of `--out` says the format (`.csv`, `.tsv`, `.jsonl`,
-`.parquet`, `.arrow`); the file appears whole or not at all, its rows in the order of the input.
+in `'Is {body} spam?'`; `{{` and `}}` are braces, and a name that holds braces stands in quotes: `'{"cost {eur}"}'`. The
+ending of `--out` says the format (`.csv`, `.tsv`, `.jsonl`, `.parquet`, `.arrow`); the file appears whole or not at all,
+its rows in the order of the input.
 
 Progress goes to stderr, and only to a terminal. Nothing asks for confirmation when stdin isn't one.
 

@@ -1,5 +1,7 @@
 """What a table may be made of."""
 
+import gzip
+
 import duckdb
 import pandas as pd
 import polars as pl
@@ -55,6 +57,38 @@ def test_files(tmp_path):
     assert rows_of(tmp_path / "one.jsonl") == ROWS
 
 
+RAGGED = {
+    "a,b\n1,2\n3,4,5\n": "line 3 splits into 3, line 1 into 2",
+    "a,b\n1,2\n3\n": "line 3 splits into 1, line 1 into 2",
+    "id;text\n1;a\n2;b;c;d\n3\n4;e\n": "line 3 splits into 4, line 1 into 2",
+    'id,text\n1,say "hi, there" now\n2,x\n': "line 2 splits into 3, line 1 into 2",
+}
+
+
+@pytest.mark.parametrize(("text", "said"), RAGGED.items())
+def test_a_csv_of_unequal_lines_is_refused_with_the_line(tmp_path, text, said):
+    (tmp_path / "odd.csv").write_text(text)
+    with gzip.open(tmp_path / "odd.csv.gz", "wt") as packed:
+        packed.write(text)
+    for name in ("odd.csv", "odd.csv.gz"):
+        with pytest.raises(SourceError, match=said):
+            rows_of(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Report 2024\n\na,t\n1,x\n2,\n", "\n\na,t\n1,x\n2,\n", "# a report\na,t\n1,x\n2,\n", "\ufeffa;t\r\n1;x\r\n2;\r\n"],
+)
+def test_what_stands_above_a_table_is_left_out(tmp_path, text):
+    (tmp_path / "t.csv").write_text(text, newline="")
+    assert rows_of(tmp_path / "t.csv") == ROWS
+
+
+def test_a_csv_may_have_one_column(tmp_path):
+    (tmp_path / "t.csv").write_text('text\nhello, you\n"a ""b"""\n')
+    assert rows_of(tmp_path / "t.csv") == [{"text": "hello, you"}, {"text": 'a "b"'}]
+
+
 def test_a_reader_can_be_run_twice():
     engine, source = DuckDBEngine(), source_of(TABLE.to_reader())
     for _ in range(2):
@@ -74,11 +108,21 @@ def test_a_pandas_index_is_no_column():
         ("nothing-*.csv", "no file matches"),
         ("", "the table's path is empty"),
         (3, "can't read a table from int"),
+        (pd.DataFrame({"a": [1, "x"]}), "column a with type object; give each column one type"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "Duplicate column names"),
+        (pd.Series(["x"], name="a"), r"to_frame\(\)"),
+        (pl.Series("a", ["x"]), r"to_frame\(\)"),
     ],
 )
 def test_what_is_not_there_is_said(value, said):
     with pytest.raises(SourceError, match=said):
         source_of(value)
+
+
+def test_a_predicate_may_end_in_a_comment():
+    relations = DuckDBEngine().open({"s": source_of(TABLE)})
+    assert relations.count(Where(Scan("s", ("a", "t")), "a > 1 -- the second", ("a",))) == 1
+    relations.close()
 
 
 def test_a_misspelt_file_names_the_nearest(tmp_path):

@@ -54,7 +54,10 @@ class Shop:
         return read(path, session=session).filter(question, keep_all=True).run(model, **options)
 
     def command(self, *words: object) -> list[str]:
-        main = "from rowsight.surfaces.cli import main; main()"
+        heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        main = (
+            f"{heeding}; from rowsight.surfaces.cli import main; main()"  # a job in a shell's background ignores Ctrl-C
+        )
         return [sys.executable, "-c", main, *map(str, words), "--state", str(self.state), "--json"]
 
     def asking(self, path: Path, *words: object) -> list[str]:

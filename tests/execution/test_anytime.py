@@ -271,9 +271,25 @@ def test_stopping_from_outside(tmp_path):
     assert not session.stopping.is_set()
 
 
-def test_the_first_interrupt_stops_gently_and_the_second_at_once(capsys):
+@pytest.fixture
+def handler():
+    """Yield the handler of Ctrl-C, which is Python's own: that of a suite in a shell's background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("handler")
+def test_an_interrupt_that_is_ignored_stays_ignored():
     session = rowsight.Session()
-    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with interruptible(session, certified=True) as interrupted:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not interrupted.wait(0.05)
+
+
+def test_the_first_interrupt_stops_gently_and_the_second_at_once(handler, capsys):
+    session, before = rowsight.Session(), handler
     with interruptible(session, certified=True) as interrupted:
         os.kill(os.getpid(), signal.SIGINT)
         assert interrupted.wait(1)

@@ -14,6 +14,8 @@ def test_labels_must_differ():
         Label(("a", "b", "a"))
     with pytest.raises(SchemaError, match="at least two"):
         Label(("a",))
+    with pytest.raises(SchemaError, match="the label 1 is no text"):
+        Label((1, 2))
 
 
 def test_a_description_of_no_label_names_the_nearest():

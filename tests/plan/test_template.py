@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rowsight.core.errors import ColumnError, TemplateError
-from rowsight.plan.template import Template, fence, unfence
+from rowsight.plan.template import Template, fence, placeholder, unfence
 
 values = st.text(alphabet=st.sampled_from("ab<>-1\n body"), max_size=60) | st.text(max_size=60)
 
@@ -42,10 +42,27 @@ def test_odd_column_names_get_distinct_fences():
     assert unfence(template.fence(("1", "2", "3"))) == [("a_b", "1"), ("a_b_2", "2"), ("客户", "3")]
 
 
+@given(
+    st.text(min_size=1, max_size=12).filter(str.strip), st.sampled_from(["", " {other}?", " {{}}", ' as {{"a": 1}}'])
+)
+def test_any_column_can_be_named(column, rest):
+    template = Template(f"Is {placeholder(column)}{rest}")
+    assert template.columns[0] == column
+    assert template.text.startswith(f"Is {{{column}}}")
+
+
+def test_a_column_with_braces_stands_in_quotes():
+    template = Template('Is {"a{b}"} like {"say ""hi"""}, as {{"x"}}?')
+    assert template.columns == ("a{b}", 'say "hi"')
+    assert template.text == 'Is {a{b}} like {say "hi"}, as {"x"}?'
+    assert Template('Is {a"b} late?').columns == ('a"b',)
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
         ("", "is empty"),
+        (None, "is empty"),
         ("Is {text spam?", "unclosed '{' at character 4"),
         ("Is text} spam?", "unclosed '}'"),
         ("Is {} spam?", "empty placeholder"),

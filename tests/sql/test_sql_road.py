@@ -9,7 +9,7 @@ from sql_tables import tickets
 
 import rowsight
 from rowsight.calls.simulated import SimulatedServer, SimulationConfig, Truth
-from rowsight.core.errors import InputError
+from rowsight.core.errors import BudgetError, FailedRowsError, InputError
 from rowsight.session import Session
 from rowsight.surfaces.cli import main
 
@@ -54,6 +54,17 @@ def test_a_spent_budget_leaves_null_and_says_so(con):
     answers = [late for _, late in result.fetchall()]
     assert answers.count(None) > len(answers) / 2
     assert "NULL" in result.report.notes[0]
+
+
+def test_a_query_raises_where_that_is_wanted_once_every_answer_is_kept(con):
+    answers = "SELECT id, AI_FILTER('Is it late?', body) AS late FROM tickets"
+    with pytest.raises(BudgetError, match="every answer is kept"):
+        con.sql(answers, budget="5calls", on_failure="raise")
+    assert con.sql(answers).report.total("from_ledger") == 5
+    unknown = "SELECT AI_FILTER('Is it late?', 'nobody knows ' || id) AS late FROM tickets"
+    assert con.sql(unknown).report.total("failed") > 0
+    with pytest.raises(FailedRowsError, match="rows failed"):
+        con.sql(unknown, on_failure="raise")
 
 
 def test_a_budget_holds_for_one_model(con):

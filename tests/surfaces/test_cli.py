@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
@@ -308,3 +309,22 @@ def test_a_closed_stream_is_nobodys(cli, model, closed):
     done = subprocess.run(["sh", "-c", script, sys.executable, *FILTER], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert pa_csv.read_csv(cli.folder / "late.csv").num_rows > 0
+
+
+def test_a_cell_does_not_steer_the_terminal(cli):
+    odd = {"text": ["\x1b]0;owned\x07 is it late?", "a\x9b31mb", "👩\u200d👩\u200d👧 שלום"], "\x1b[31mname": [1, 2, 3]}
+    pq.write_table(pa.table(odd), "odd.parquet")
+    for command in (
+        ("filter", "odd.parquet", "Is {text} late?", "--keep-all"),
+        ("preview", "odd.parquet", "Is {text} late?"),
+    ):
+        done = cli(*command)
+        assert not set("\x1b\x07\x9b") & set(done.out + done.err)
+        assert "👩\u200d👩\u200d👧" in done.out
+    assert "\x1b" not in cli("profile", "odd.parquet", server=None).out
+    assert "\x1b" not in cli("filter", "odd.parquet", "Is {nme} late?").err
+
+
+def test_a_narrow_table_keeps_its_count_on_one_line(cli):
+    pq.write_table(pa.table({"n": list(range(12))}), "narrow.parquet")
+    assert "\n10 of 12 rows\n" in cli("sql", "SELECT n FROM 'narrow.parquet'", server=None).out

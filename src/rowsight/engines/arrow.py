@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rowsight.plan.schema import AnswerType, Bool, InvalidAnswerError, Label, Number, Struct
 
@@ -60,6 +61,25 @@ def as_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return orjson.dumps(value, default=str).decode()
+
+
+def python_rows(rows: pa.Table | pa.RecordBatch) -> list[tuple[Any, ...]]:
+    """Return rows as tuples of Python values, the same ones whether pandas is installed or not.
+
+    Python's times have microseconds: a column of nanoseconds becomes one of them, or ISO 8601 text where that would lose
+    any.
+    """
+    columns = [_microseconds(c) if getattr(c.type, "unit", None) == "ns" else c for c in rows.columns]
+    return list(zip(*(column.to_pylist() for column in columns), strict=True))
+
+
+def _microseconds(column: Any) -> Any:
+    stamps = pa.types.is_timestamp(column.type)
+    try:
+        return column.cast(pa.timestamp("us", column.type.tz) if stamps else pa.time64("us"))
+    except pa.ArrowInvalid:
+        texts = column.cast(pa.string())
+        return pc.replace_substring(texts, " ", "T") if stamps else texts
 
 
 def jsonable(value: Any) -> Any:

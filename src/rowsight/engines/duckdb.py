@@ -153,7 +153,7 @@ class DuckDBRelations:
                 columns = "*" if not node.columns else ", ".join(map(_quoted, node.columns))
                 return f"SELECT {columns} FROM {self._views[name]}"  # noqa: S608
             case Where(input=below, predicate=predicate):
-                return f"SELECT * FROM ({self.sql(below)}) WHERE {predicate}"  # noqa: S608
+                return f"SELECT * FROM ({self.sql(below)}) WHERE {predicate}\n"  # noqa: S608 - it may end in a comment
             case Project(input=below, columns=names):
                 return f"SELECT {', '.join(map(_quoted, names))} FROM ({self.sql(below)})"  # noqa: S608
             case Limit(input=below, count=count):

@@ -6,8 +6,11 @@ are paid. Finding it anew for every query would read the file many times over.
 
 from __future__ import annotations
 
+from typing import Any
+
 import duckdb
 
+from rowsight.engines.ragged import check_form
 from rowsight.engines.sources import Files
 
 SAMPLED_ROWS = 2_000_000
@@ -51,15 +54,23 @@ def _sniffed(connection: duckdb.DuckDBPyConnection, path: str) -> str:
 
     DuckDB's own text of it (``Prompt``) doesn't quote the names that stand in it.
     """
-    sql = f"SELECT * EXCLUDE (Prompt) FROM sniff_csv({literal(path)}, sample_size = {SAMPLED_ROWS})"  # noqa: S608 - a quoted literal
-    result = connection.execute(sql)
-    names = [column[0] for column in result.description or ()]
-    found = dict(zip(names, result.fetchall()[0], strict=True))
+    found = _found(connection, path)
+    if found["SkipRows"] and found["Comment"] not in (None, *_NONE):  # a comment above the table is left out twice
+        found = _found(connection, path, ", comment = ''")
+    check_form(path, found)
     columns = ", ".join(f"{literal(c['name'])}: {literal(c['type'])}" for c in found["Columns"])
     given = {name: found[key] for name, key in _CSV_FORM.items() if found[key] is not None}
     form = ", ".join(f"{name} = {literal(_NONE.get(value, value))}" for name, value in given.items())
     head = f"skip = {int(found['SkipRows'])}, header = {bool(found['HasHeader'])}"
     return f"FROM read_csv({literal(path)}, auto_detect = false, {form}, {head}, columns = {{{columns}}})"
+
+
+def _found(connection: duckdb.DuckDBPyConnection, path: str, given: str = "") -> dict[str, Any]:
+    """Return what DuckDB finds out about a CSV file."""
+    sql = f"SELECT * EXCLUDE (Prompt) FROM sniff_csv({literal(path)}, sample_size = {SAMPLED_ROWS}{given})"  # noqa: S608 - a quoted literal
+    result = connection.execute(sql)
+    names = [column[0] for column in result.description or ()]
+    return dict(zip(names, result.fetchall()[0], strict=True))
 
 
 def _json(connection: duckdb.DuckDBPyConnection, paths: str, texts: tuple[str, ...]) -> str:

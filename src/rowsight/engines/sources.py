@@ -96,13 +96,25 @@ def _in_memory(value: Any) -> Source:
     elif kind.__name__ == "DuckDBPyRelation":
         return _reader(value.to_arrow_reader(), name)
     elif hasattr(value, "__arrow_c_stream__"):
-        table = pa.table(value)
+        table = _as_arrow(value, name)
     else:
         raise SourceError(
             f"can't read a table from {kind.__name__}; give a path (CSV, JSON Lines, Parquet), a pandas, Polars or Arrow table, "
             "a record batch reader or a DuckDB relation"
         )
     return InMemory(_plain_index(table), name, f"memory-{uuid.uuid4().hex[:12]}")
+
+
+def _as_arrow(value: Any, name: str) -> pa.Table:
+    try:
+        return pa.table(value)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        if type(value).__name__ == "Series":
+            raise SourceError(f"a {name} is one column, not a table; give its frame: to_frame()") from error
+        said = "; ".join(str(argument) for argument in error.args)
+        raise SourceError(
+            f"the {name} holds what no column of a table can: {said}; give each column one type and a name of its own"
+        ) from error
 
 
 def _reader(reader: pa.RecordBatchReader, shown: str) -> ReadOnce:

@@ -14,7 +14,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
 from rowsight.core.errors import OutputError
-from rowsight.engines.arrow import jsonable
+from rowsight.engines.arrow import jsonable, python_rows
 
 
 class OutputFile:
@@ -122,11 +122,17 @@ class _Csv:
 class _JsonLines:
     def __init__(self, handle: BinaryIO, schema: pa.Schema) -> None:
         self._handle, self._names = handle, schema.names
+        if repeated := [name for name in self._names if self._names.count(name) > 1]:
+            raise pa.ArrowInvalid(f"two are named {repeated[0]!r}")
 
     def write(self, batch: pa.RecordBatch) -> None:
         lines = [
-            orjson.dumps(row, default=jsonable, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
-            for row in batch.to_pylist()
+            orjson.dumps(
+                dict(zip(self._names, row, strict=True)),
+                default=jsonable,
+                option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS,
+            )
+            for row in python_rows(batch)
         ]
         self._handle.write(b"".join(lines))
 

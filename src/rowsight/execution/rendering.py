@@ -7,6 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from rowsight.engines.arrow import python_rows
+
 LONGEST_CELL = 120
 LONGEST_IN_TEXT = 48
 
@@ -16,7 +18,7 @@ def as_html(rows: pa.Table, caption: str) -> str:
     header = "".join(f"<th>{html.escape(n)}</th>" for n in rows.column_names)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(shortened(v, LONGEST_CELL))}</td>" for v in row) + "</tr>"
-        for row in _tuples(rows)
+        for row in python_rows(rows)
     )
     return f"<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table><p>{html.escape(caption)}</p>"
 
@@ -25,7 +27,7 @@ def as_text(rows: pa.Table) -> str:
     """Return rows as lines of aligned columns under their names, nothing where there are no rows."""
     if not rows.num_rows:
         return ""
-    cells = [[" ".join(shortened(v, LONGEST_IN_TEXT).split()) for v in row] for row in _tuples(rows)]
+    cells = [[" ".join(shortened(v, LONGEST_IN_TEXT).split()) for v in row] for row in python_rows(rows)]
     lines = [rows.column_names, *cells]
     widths = [max(len(line[i]) for line in lines) for i in range(rows.num_columns)]
     return "\n".join(
@@ -37,7 +39,3 @@ def shortened(value: Any, most: int) -> str:
     """Return a value's text, cut to ``most`` characters; nothing for ``None``."""
     text = "" if value is None else str(value)
     return text if len(text) <= most else text[: most - 3] + "..."
-
-
-def _tuples(rows: pa.Table) -> list[tuple[Any, ...]]:
-    return list(zip(*(column.to_pylist() for column in rows.columns), strict=True))

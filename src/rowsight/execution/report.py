@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from rowsight.core.errors import BudgetError, FailedRowsError
+
 if TYPE_CHECKING:
     from rowsight.core.events import CurvePoint
     from rowsight.execution.themes.found import Themes
@@ -95,6 +97,17 @@ class Report:
             self.notes.append(
                 f"{count:,} distinct rows were longer than the model's window: cut until they fitted, then asked (truncate)"
             )
+
+    def check_answered(self) -> None:
+        """Raise ``FailedRowsError`` or ``BudgetError`` where a row has no answer; every answer that came is kept by then."""
+        if self.total("failed"):
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.failures.most_common())
+            raise FailedRowsError(
+                f"{self.total('failed'):,} rows failed ({reasons}); every answer is kept, so the same command asks only "
+                "these again"
+            )
+        if self.budget_spent:
+            raise BudgetError(f"the budget is spent with {self.total('skipped'):,} rows to go; every answer is kept")
 
     @property
     def failures(self) -> Counter[str]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from rowsight.calls.gateway import Gateway, open_gateway
 from rowsight.calls.ledger.base import RunStatus
-from rowsight.core.errors import BudgetError, FailedRowsError, InputError
+from rowsight.core.errors import InputError
 from rowsight.core.events import Listener
 from rowsight.core.scratch import Scratch
 from rowsight.engines.arrow import arrow_type
@@ -171,14 +171,8 @@ class Run:
             report.to_finish = report.to_finish or gateway.to_finish(report.total("skipped"))
         ended: RunStatus = "interrupted" if report.stopped else "budget" if report.budget_spent else "done"
         await gateway.end(ended, report.as_dict())
-        failed = report.total("failed")
-        if self._options.on_failure == "raise" and failed:
-            reasons = ", ".join(f"{reason} {count:,}" for reason, count in report.failures.most_common())
-            raise FailedRowsError(
-                f"{failed:,} rows failed ({reasons}); every answer is kept, so the same command asks only these again"
-            )
-        if self._options.on_failure == "raise" and report.budget_spent:
-            raise BudgetError(f"the budget is spent with {report.total('skipped'):,} rows to go; every answer is kept")
+        if self._options.on_failure == "raise":
+            report.check_answered()
 
     @contextlib.asynccontextmanager
     async def _progress(self, plan: Node, work: Work, started: float) -> Any:

@@ -65,6 +65,8 @@ class Label:
             raise SchemaError(f"classify needs at least two labels; got {list(self.labels)}")
         seen: set[str] = set()
         for label in self.labels:
+            if not isinstance(label, str):
+                raise SchemaError(f"the label {label!r} is no text; write it as {str(label)!r}")
             if not label.strip():
                 raise SchemaError("a label is empty; give each label a name")
             if label in seen:

@@ -18,21 +18,24 @@ from functools import cached_property
 
 from rowsight.core.errors import ColumnError, TemplateError, nearest
 
-_PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_PIECE = re.compile(r"""\{\{|\}\}|\{"(?P<quoted>(?:[^"]|"")+)"\}|\{(?P<plain>[^{}]*)\}|[{}]""")
 _FENCE = re.compile(r"<<<([\w-]+)\n")
 
 
 @dataclass(frozen=True)
 class Template:
-    """A question such as ``Is {body} about {topic}?``; ``{{`` and ``}}`` are literal braces."""
+    """A question such as ``Is {body} about {topic}?``; ``{{`` and ``}}`` are literal braces.
+
+    A column's name that holds braces stands in double quotes, as in SQL: ``{"a{b}"}``; a quote in it is doubled.
+    """
 
     source: str
 
     def __post_init__(self) -> None:
-        if not self.source.strip():
+        if not isinstance(self.source, str) or not self.source.strip():
             raise TemplateError("the question is empty; write one such as 'Is {text} spam?'")
         for match in _PIECE.finditer(self.source):
-            piece, name = match.group(), match.group(1)
+            piece, name = match.group(), _named(match)
             if piece in ("{", "}"):
                 raise TemplateError(
                     f"unclosed {piece!r} at character {match.start() + 1} of the question {self.source!r}; "
@@ -48,13 +51,13 @@ class Template:
     @cached_property
     def columns(self) -> tuple[str, ...]:
         """The columns that the placeholders name to the letter, spaces included, each once, in order of appearance."""
-        names = (m.group(1) for m in _PIECE.finditer(self.source))
+        names = (_named(m) for m in _PIECE.finditer(self.source))
         return tuple(dict.fromkeys(n for n in names if n is not None))
 
     @cached_property
     def text(self) -> str:
         """The question as the model reads it: placeholders stay, doubled braces become single."""
-        return _PIECE.sub(lambda m: {"{{": "{", "}}": "}"}.get(m.group(), m.group()), self.source)
+        return _PIECE.sub(_read, self.source)
 
     def check(self, available: tuple[str, ...]) -> None:
         """Raise ``ColumnError`` where a placeholder names none of the ``available`` columns."""
@@ -79,6 +82,23 @@ class Template:
     def fence(self, values: tuple[str, ...]) -> str:
         """Return the fenced values, one block per column, in the order of ``columns``."""
         return "\n".join(fence(name, value) for name, value in zip(self.fence_names, values, strict=True))
+
+
+def _named(piece: re.Match[str]) -> str | None:
+    """Return the column that a piece of a question names, if it is a placeholder."""
+    quoted: str | None = piece["quoted"]
+    return piece["plain"] if quoted is None else quoted.replace('""', '"')
+
+
+def _read(piece: re.Match[str]) -> str:
+    name = _named(piece)
+    return {"{{": "{", "}}": "}"}[piece.group()] if name is None else f"{{{name}}}"
+
+
+def placeholder(column: str) -> str:
+    """Return the placeholder that names ``column``, in quotes where its name needs them."""
+    plain = not set("{}") & set(column) and not column.startswith('"')
+    return f"{{{column}}}" if plain else '{"' + column.replace('"', '""') + '"}'
 
 
 def fence(name: str, value: str) -> str:

@@ -13,6 +13,7 @@ from rowsight.execution.estimate import Estimate
 from rowsight.execution.understand import budgets
 from rowsight.execution.understand.chosen import Chosen, chosen
 from rowsight.execution.understand.understood import Spent, Understanding
+from rowsight.plan.template import placeholder
 
 if TYPE_CHECKING:
     from rowsight.execution.profile import Profile
@@ -97,7 +98,7 @@ class UnderstandQuery:
         wanted, columns = self._wanted, self.columns
         question = _question(wanted.question, columns.text)
         return self._table.themes(
-            question or _braced(columns.text),
+            question or placeholder(columns.text),
             k=wanted.k,
             by=columns.by,
             time=columns.time,
@@ -109,7 +110,7 @@ class UnderstandQuery:
     def _summary(self) -> Summarizing:
         asked = _question(self._wanted.question, self.columns.text)
         if asked is None:
-            asked = QUESTIONS[self.lang].replace("{column}", _braced(self.columns.text))
+            asked = QUESTIONS[self.lang].replace("{column}", placeholder(self.columns.text))
         return self._table.summarize(asked, key=self.columns.key, sentences=SENTENCES)
 
     @property
@@ -210,11 +211,7 @@ def _question(asked: str | None, column: str) -> str | None:
     """Return a question that names the text column; one without any column is put to that column."""
     if asked is None or "{" in asked:
         return asked
-    return f"{asked} {_braced(column)}"
-
-
-def _braced(column: str) -> str:
-    return f"{{{column}}}"
+    return f"{asked} {placeholder(column)}"
 
 
 def _free(name: str, taken: tuple[str, ...]) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import click
 
 from rowsight.core.errors import RowsightError, nearest
+from rowsight.surfaces.cli.terminal import say
 
 _COMMANDS = {
     "filter": ("asks", "Keep the rows for which the answer is yes."),
@@ -128,5 +129,5 @@ def _with_usage(error: click.ClickException) -> str:
 
 
 def _say(message: str, code: int) -> int:
-    click.echo(f"rowsight: {' '.join(message.split())}", err=True)
+    say(f"rowsight: {' '.join(message.split())}", err=True)
     return code

@@ -128,7 +128,7 @@ def source(values: dict[str, Any], session: Any) -> Table:
     table = read(values["table"], session=session)
     if values["where"]:
         table = table.where(values["where"])
-    return table if values["limit"] is None else table.limit(values["limit"])
+    return table if values.get("limit") is None else table.limit(values["limit"])
 
 
 def _table(declaration: Declaration, values: dict[str, Any], session: Any) -> Table:
@@ -164,7 +164,7 @@ def _parameters(declaration: Declaration, values: dict[str, Any]) -> dict[str, A
     for parameter in declaration.parameters:
         match parameter.kind:
             case "labels":
-                found[parameter.name] = label_list(values["labels"], values["label"])
+                found[parameter.name] = _given_labels(values)
             case "range":
                 found[parameter.name] = number_range(values["range_text"])
             case "fields":
@@ -172,6 +172,12 @@ def _parameters(declaration: Declaration, values: dict[str, Any]) -> dict[str, A
             case "flag":
                 found[parameter.name] = values[parameter.name]
     return found
+
+
+def _given_labels(values: dict[str, Any]) -> list[str]:
+    if labels := label_list(values["labels"], values["label"]):
+        return labels
+    raise InputError("classify needs labels: --labels a,b,c or --label a --label b")
 
 
 def agreed(asked: Any, values: dict[str, Any]) -> bool:

@@ -12,8 +12,16 @@ import click
 
 from rowsight.operators import rank, summarize
 from rowsight.plan.gathers import CHUNK_TOKENS
-from rowsight.surfaces.cli.asks import agreed, plain_values
-from rowsight.surfaces.cli.options import MODEL_OPTIONS, Decorator, checked_options, run_options, with_options
+from rowsight.surfaces.cli.asks import agreed, plain_values, source
+from rowsight.surfaces.cli.options import (
+    MODEL_OPTIONS,
+    ON_FAILURE_OPTION,
+    Decorator,
+    checked_options,
+    run_options,
+    with_options,
+)
+from rowsight.surfaces.cli.terminal import say
 
 if TYPE_CHECKING:
     from rowsight.surfaces.gathering import Ranking, Summarizing
@@ -33,7 +41,7 @@ _READ_OPTIONS: tuple[Decorator, ...] = (
     click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds."),
     click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop."),
     click.option("--yes", is_flag=True, help="Don't ask before spending."),
-    click.option("--on-failure", type=click.Choice(["null", "raise"]), default="null", show_default=True),
+    ON_FAILURE_OPTION,
 )
 _SUMMARIZE_OPTIONS: tuple[Decorator, ...] = (
     click.option("--by", metavar="COLUMN", help="One summary for each value of a column."),
@@ -71,7 +79,7 @@ def gather(name: str, values: dict[str, Any], *, resuming: str | None = None) ->
     options = checked_options(values)
     progress = show.ProgressLine(quiet=values["as_json"] or not sys.stderr.isatty())
     session = Session(state=values["state"], listener=progress)
-    asked = GATHERS[name].made(_rows(values, session), values)
+    asked = GATHERS[name].made(source(values, session), values)
     if values["dry_run"]:
         show.estimate(asked.estimate(**run_options(values)), as_json=values["as_json"])
         return 0
@@ -86,15 +94,6 @@ def gather(name: str, values: dict[str, Any], *, resuming: str | None = None) ->
     return 3 if found.report.budget_spent else 0
 
 
-def _rows(values: dict[str, Any], session: Any) -> Table:
-    from rowsight.surfaces.table import read  # noqa: PLC0415 - commands load what they use
-
-    table = read(values["table"], session=session)
-    if values["where"]:
-        table = table.where(values["where"])
-    return table if values["limit"] is None else table.limit(values["limit"])
-
-
 def _summarizing(table: Table, values: dict[str, Any]) -> Summarizing:
     names = ("by", "key", "sentences", "chunk_tokens")
     return table.summarize(values["question"], **{name: values[name] for name in names})
@@ -106,10 +105,10 @@ def _show_summary(found: Any, *, as_json: bool, out: Path | None) -> None:
     if as_json:
         show.json_object(found.as_dict())
         return
-    click.echo(found.summary.text or "Nothing that rows support was said.")
-    click.echo(show.report_text(found.report))
+    say(found.summary.text or "Nothing that rows support was said.")
+    say(show.report_text(found.report))
     if out is not None:
-        click.echo(f"Written to {out}")
+        say(f"Written to {out}")
 
 
 def _ranking(table: Table, values: dict[str, Any]) -> Ranking:

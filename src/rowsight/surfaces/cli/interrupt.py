@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def interruptible(session: Session, *, certified: bool) -> Iterator[threading.Event]:
     """Let Ctrl-C stop the session's run gently while the block lasts; the event yielded says whether it did."""
     interrupted = threading.Event()
-    if not certified or threading.current_thread() is not threading.main_thread():
+    in_background = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a shell's job there isn't meant by Ctrl-C
+    if not certified or in_background or threading.current_thread() is not threading.main_thread():
         yield interrupted
         return
 

@@ -61,6 +61,13 @@ MODEL_OPTIONS = (
     click.option("--store-prompts", is_flag=True, help="Keep prompts in the ledger, too."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
 )
+ON_FAILURE_OPTION = click.option(
+    "--on-failure",
+    type=click.Choice(["null", "raise"]),
+    default="null",
+    show_default=True,
+    help="Leave rows that failed without an answer, or end with an error once every answer is kept.",
+)
 INTO_OPTION = click.option("--into", metavar="NAME", help="The column for the answers [default: answer].")
 RUN_OPTIONS = (
     click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="CSV, JSON Lines, Parquet or Arrow."),
@@ -68,7 +75,7 @@ RUN_OPTIONS = (
     click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds."),
     click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop."),
     click.option("--yes", is_flag=True, help="Don't ask before spending."),
-    click.option("--on-failure", type=click.Choice(["null", "raise"]), default="null", show_default=True),
+    ON_FAILURE_OPTION,
     click.option(
         "--unjudged", type=click.Path(path_type=Path), metavar="FILE", help="Rows without an answer, in full."
     ),
@@ -173,10 +180,7 @@ def label_list(record: str | None, repeated: tuple[str, ...]) -> list[str]:
         raise InputError(
             "--labels is one CSV record, and several lines stand there; put a label with a line break in quotes"
         )
-    labels = [label.strip() for label in (*(rows[0] if rows else ()), *repeated)]
-    if not labels:
-        raise InputError("classify needs labels: --labels a,b,c or --label a --label b")
-    return labels
+    return [label.strip() for label in (*(rows[0] if rows else ()), *repeated)]
 
 
 def number_range(text: str) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from rowsight.surfaces.cli.asks import source
 from rowsight.surfaces.cli.options import MODEL_OPTIONS, checked_options, run_options, with_options
 
 
@@ -21,18 +22,16 @@ def preview(table: str, question: str, other: str | None, n: int, where: str | N
     """Ask QUESTION of a small random sample of TABLE; with OTHER, show the rows on which the two wordings disagree."""
     from rowsight.session import Session  # noqa: PLC0415 - commands load what they use
     from rowsight.surfaces.cli import show  # noqa: PLC0415
-    from rowsight.surfaces.table import read  # noqa: PLC0415
 
     checked_options(values)
     progress = show.ProgressLine(quiet=values["as_json"] or not sys.stderr.isatty())
-    source = read(table, session=Session(state=values["state"], listener=progress))
-    source = source.where(where) if where else source
+    read = source({"table": table, "where": where}, Session(state=values["state"], listener=progress))
     with progress:
         if other is None:
-            one = source.preview(question, n, **run_options(values))
+            one = read.preview(question, n, **run_options(values))
             show.preview(one, as_json=values["as_json"])
             return 3 if one.report.budget_spent else 0
-        two = source.diff(question, other, n, **run_options(values))
+        two = read.diff(question, other, n, **run_options(values))
         show.difference(two, as_json=values["as_json"])
         return 3 if two.first.report.budget_spent or two.second.report.budget_spent else 0
 

@@ -9,6 +9,7 @@ import click
 
 from rowsight.core.errors import ColumnError, InputError, nearest
 from rowsight.surfaces.cli.options import STATE_OPTION
+from rowsight.surfaces.cli.terminal import say
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,8 +54,8 @@ def review(
     if as_json:
         show.json_object({"review": drawn.id, "rows": drawn.rows, "drawn": len(drawn.positions), "output": str(out)})
         return
-    click.echo(f"{len(drawn.positions):,} of {drawn.rows:,} answers drawn for review {drawn.id}, written to {out}")
-    click.echo(f"Fill in the column your_answer; then: rowsight audit {out}")
+    say(f"{len(drawn.positions):,} of {drawn.rows:,} answers drawn for review {drawn.id}, written to {out}")
+    say(f"Fill in the column your_answer; then: rowsight audit {out}")
 
 
 @click.command("audit")
@@ -72,7 +73,7 @@ def audit(sheet: Path, state: Path | None, *, as_json: bool) -> None:
         show.json_object(found.as_dict())
         return
     for line in found.lines():
-        click.echo(line)
+        say(line)
 
 
 def _of_file(path: Path, answer: str | None, question: str | None) -> tuple[pa.Table, Asked]:
@@ -91,10 +92,10 @@ def _of_run(run: str, answer: str | None, folder: Path) -> tuple[pa.Table, Asked
     from rowsight.execution.review import Asked  # noqa: PLC0415
 
     found = LedgerAdmin(folder).run(run)
-    output = (found.report or {}).get("output")
+    values = found.spec.get("values", {})
+    output = values.get("out") or (found.report or {}).get("output")  # the first is found from any folder
     if output is None:
         raise InputError(f"run {run} wrote no file of answers; run it again with --out, which asks nothing twice")
-    values = found.spec.get("values", {})
     into = answer or values.get("into") or "answer"
     question = values.get("question") or f"What is {into}?"
     return _read(Path(output)), Asked(run, question, found.spec.get("command", "classify"), into)

@@ -10,6 +10,7 @@ import click
 
 from rowsight.core.errors import InputError
 from rowsight.surfaces.cli.options import STATE_OPTION
+from rowsight.surfaces.cli.terminal import say
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
@@ -44,11 +45,11 @@ def runs(state: Path | None, *, as_json: bool) -> None:
     for run in found:
         spent = run.account.spent
         what = run.spec.get("command", "python")
-        click.echo(
+        say(
             f"{run.id}  {_when(run.started)}  {run.status:<11} {what:<9} {spent.calls:>8,} calls  {spent.tokens:>10,} tokens"
         )
     if not found:
-        click.echo("no runs yet")
+        say("no runs yet")
 
 
 @click.command("show")
@@ -65,11 +66,11 @@ def show(run: str, state: Path | None, *, as_json: bool) -> None:
         return
     for name, value in found.items():
         if isinstance(value, dict):
-            click.echo(f"{name}:")
+            say(f"{name}:")
             for key, inner in value.items():
-                click.echo(f"  {key}: {inner}")
+                say(f"  {key}: {inner}")
         else:
-            click.echo(f"{name}: {value}")
+            say(f"{name}: {value}")
 
 
 def _run_dict(run: Any) -> dict[str, Any]:
@@ -188,7 +189,7 @@ def _print(found: dict[str, Any], *, as_json: bool) -> None:
         printing.json_object(found)
         return
     for name, value in found.items():
-        click.echo(f"{name}: {value}")
+        say(f"{name}: {value}")
 
 
 COMMANDS = {"runs": runs, "show": show, "resume": resume, "ledger": ledger}

@@ -11,7 +11,8 @@ import click
 import orjson
 
 from rowsight.core.events import CascadeNote, CurvePoint, Event, Progress, Warned
-from rowsight.engines.arrow import jsonable
+from rowsight.engines.arrow import jsonable, python_rows
+from rowsight.surfaces.cli.terminal import plain, say
 
 if TYPE_CHECKING:
     from rowsight.execution.estimate import Estimate
@@ -40,7 +41,7 @@ class ProgressLine:
         match event:
             case Warned(message=message):
                 self._clear()
-                click.echo(f"rowsight: {message}", err=True)
+                say(f"rowsight: {message}", err=True)
             case CascadeNote(kind=kind):
                 self._stage = f" [{kind}]"
             case CurvePoint(promise=promise):
@@ -94,7 +95,7 @@ def estimate(found: Estimate, *, as_json: bool) -> None:
     if as_json:
         json_object({"estimate": found.as_dict()})
     else:
-        click.echo(found.text())
+        say(found.text())
 
 
 def check_output(path: Path | None) -> None:
@@ -141,11 +142,11 @@ def result(found: Result, *, as_json: bool, out: Path | None) -> None:
     head = found.head(SHOWN_ROWS)
     answers = [n for ask in found.report.asks for n in (ask.into, f"{ask.into}_status") if n in head.column_names]
     rows(head.select([*answers, *(n for n in head.column_names if n not in answers)]), len(found))
-    click.echo(report_text(found.report))
+    say(report_text(found.report))
     for line in failure_lines(found):
-        click.echo(line)
+        say(line)
     if out is not None:
-        click.echo(f"Written to {out}")
+        say(f"Written to {out}")
 
 
 def failure_lines(found: Result) -> list[str]:
@@ -164,13 +165,14 @@ def rows(table: Any, total: int) -> None:
 
     console = Console(file=sys.stdout)
     names = table.column_names[:SHOWN_COLUMNS]
-    shown = [[_cell(row[name]) for name in names] for row in table.to_pylist()]
-    drawn = Table(show_lines=False, caption=f"{min(len(table), total):,} of {total:,} rows", caption_justify="left")
+    shown = [[_cell(value) for value in row[:SHOWN_COLUMNS]] for row in python_rows(table)]
+    drawn = Table(show_lines=False)
     for name, width in zip(names, _widths([names, *shown], console.width), strict=True):
-        drawn.add_column(Text(name), overflow="ellipsis", no_wrap=True, width=width)
+        drawn.add_column(Text(plain(name)), overflow="ellipsis", no_wrap=True, width=width)
     for row in shown:
         drawn.add_row(*(Text(cell) for cell in row))
     console.print(drawn, highlight=False)
+    say(f"{min(len(table), total):,} of {total:,} rows")
 
 
 def _widths(cells: list[list[str]], room: int) -> list[int]:
@@ -185,7 +187,7 @@ def _widths(cells: list[list[str]], room: int) -> list[int]:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else " ".join(str(value).split())[:200]
+    return "" if value is None else plain(" ".join(str(value).split())[:200])
 
 
 def report_text(report: Report) -> str:
@@ -246,8 +248,8 @@ def preview(found: Preview, *, as_json: bool) -> None:
         json_object({**found.report.as_dict(), "yes": said, "sample": _plain_rows(found.rows)})
         return
     rows(_answers_first(found.rows, [found.into]), len(found.rows))
-    click.echo(f"{'No row was judged' if said is None else f'{said:.0%} of the judged rows are yes'}")
-    click.echo(report_text(found.report))
+    say(f"{'No row was judged' if said is None else f'{said:.0%} of the judged rows are yes'}")
+    say(report_text(found.report))
 
 
 def difference(found: Difference, *, as_json: bool) -> None:
@@ -258,7 +260,7 @@ def difference(found: Difference, *, as_json: bool) -> None:
         json_object({**counts, "sample": _plain_rows(differing)})
         return
     rows(_answers_first(differing, [*found.into]), len(differing))
-    click.echo(f"The two wordings are answered differently on {len(differing):,} of {judged:,} rows with both answers")
+    say(f"The two wordings are answered differently on {len(differing):,} of {judged:,} rows with both answers")
 
 
 def _answers_first(table: Any, names: list[str]) -> Any:
@@ -266,7 +268,8 @@ def _answers_first(table: Any, names: list[str]) -> Any:
 
 
 def _plain_rows(table: Any) -> list[dict[str, Any]]:
+    plain = (str, int, float, bool, type(None))
     return [
-        {k: v if isinstance(v, (str, int, float, bool, type(None))) else str(v) for k, v in r.items()}
-        for r in table.to_pylist()
+        {n: v if isinstance(v, plain) else str(v) for n, v in zip(table.column_names, row, strict=True)}
+        for row in python_rows(table)
     ]

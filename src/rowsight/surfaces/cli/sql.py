@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rowsight.core.errors import InputError
-from rowsight.surfaces.cli.options import MODEL_OPTIONS, run_options, with_options
+from rowsight.surfaces.cli.options import MODEL_OPTIONS, ON_FAILURE_OPTION, run_options, with_options
+from rowsight.surfaces.cli.terminal import say
 
 if TYPE_CHECKING:
     from rowsight.execution.queried import QueryResult
@@ -24,7 +25,7 @@ _MODEL = click.option("--model", metavar="NAME", help="The model to ask; needed 
 @click.option("--database", type=click.Path(path_type=Path), metavar="FILE", help="A DuckDB database, read only.")
 @click.option("--table", "tables", multiple=True, metavar="NAME=FILE", help="A file by a name; repeatable.")
 @click.option("--allow", is_flag=True, help="Let functions in the query read other files.")
-@with_options((_MODEL, *MODEL_OPTIONS[1:]))
+@with_options((ON_FAILURE_OPTION, _MODEL, *MODEL_OPTIONS[1:]))
 def sql(query: str | None, file: Path | None, **values: Any) -> int:
     """Run QUERY: DuckDB's SQL, in which AI_FILTER, AI_CLASSIFY and the like may stand.
 
@@ -77,14 +78,14 @@ def _show(result: QueryResult, *, as_json: bool) -> None:
         show.json_object({**report.as_dict(), "result_rows": len(result)})
         return
     if result.rows.column_names == ["plan"]:
-        click.echo("\n".join(str(row[0]) for row in result.fetchall()))
+        say("\n".join(str(row[0]) for row in result.fetchall()))
         return
     if report.output is None:
         show.rows(result.rows.slice(0, show.SHOWN_ROWS), len(result))
     else:
-        click.echo(f"Written to {report.output}: {len(result):,} rows")
+        say(f"Written to {report.output}: {len(result):,} rows")
     if report.asks:
-        click.echo(show.report_text(report))
+        say(show.report_text(report))
 
 
 COMMANDS = {"sql": sql}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rowsight.core.errors import OutputError
-from rowsight.surfaces.cli.options import MODEL_OPTIONS, checked_options, run_options, with_options
+from rowsight.surfaces.cli.asks import agreed, source
+from rowsight.surfaces.cli.options import MODEL_OPTIONS, checked_options, label_list, run_options, with_options
+from rowsight.surfaces.cli.terminal import say
 
 if TYPE_CHECKING:
     from rowsight.execution.themes.changes import Changes
@@ -41,6 +42,7 @@ _OPTIONS = (
     click.option("--limit", type=int, metavar="N", help="Only the first N rows."),
     click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds."),
     click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop."),
+    click.option("--yes", is_flag=True, help="Don't ask before spending."),
 )
 
 
@@ -68,6 +70,8 @@ def themes(table: str, question: str, **values: Any) -> int:
     if values["dry_run"]:
         show.estimate(query.estimate(**run_options(values)), as_json=values["as_json"])
         return 0
+    if not agreed(query, values):
+        raise click.Abort
     show.check_output(values["out"])
     _check_folder(values["save"])
     with progress:
@@ -80,23 +84,16 @@ def themes(table: str, question: str, **values: Any) -> int:
 
 
 def _query(table: str, question: str, values: dict[str, Any], session: Any) -> ThemesQuery:
-    from rowsight.surfaces.table import read  # noqa: PLC0415 - commands load what they use
-
-    source = read(table, session=session)
-    if values["where"]:
-        source = source.where(values["where"])
-    if values["limit"] is not None:
-        source = source.limit(values["limit"])
+    read = source({**values, "table": table}, session)
     names = ("k", "by", "time", "min_share", "sample", "accuracy", "confidence", "lang", "into")
-    return source.themes(question, labels=_labels(values), **{name: values[name] for name in names})
+    return read.themes(question, labels=_labels(values), **{name: values[name] for name in names})
 
 
 def _labels(values: dict[str, Any]) -> list[str] | None:
     """Return the known themes, ``None`` where the option isn't given at all."""
     if values["labels"] is None and not values["label"]:
         return None
-    rows = list(csv.reader([values["labels"]], skipinitialspace=True)) if values["labels"] else []
-    return [label.strip() for label in (*(rows[0] if rows else []), *values["label"])]
+    return label_list(values["labels"], values["label"])
 
 
 def _check_folder(path: Path | None) -> None:
@@ -112,17 +109,15 @@ def _show(found: ThemesResult, changes: Changes | None, *, as_json: bool) -> Non
         show.json_object({**found.as_dict(), **more})
         return
     for line in _lines(found.found):
-        click.echo(line)
+        say(line)
     if changes is not None:
-        click.echo(
-            f"\nSince the earlier themes (with probability {changes.confidence:g} no change called sure is wrong):"
-        )
+        say(f"\nSince the earlier themes (with probability {changes.confidence:g} no change called sure is wrong):")
         for line in changes.lines():
-            click.echo(f"  {line}")
-    click.echo("")
-    click.echo(show.report_text(found.report))
+            say(f"  {line}")
+    say("")
+    say(show.report_text(found.report))
     if found.report.output:
-        click.echo(f"Written to {found.report.output}")
+        say(f"Written to {found.report.output}")
 
 
 def _lines(found: Themes) -> list[str]:

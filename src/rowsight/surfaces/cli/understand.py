@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rowsight.surfaces.cli.asks import agreed
+from rowsight.surfaces.cli.asks import agreed, source
 from rowsight.surfaces.cli.options import MODEL_OPTIONS, Decorator, checked_options, run_options, with_options
+from rowsight.surfaces.cli.terminal import say
 
 if TYPE_CHECKING:
     from rowsight.execution.understand.understood import Understanding
@@ -68,12 +69,9 @@ def understand(table: str, **values: Any) -> int:
 
 def _query(table: str, values: dict[str, Any], listener: Any) -> UnderstandQuery:
     from rowsight.session import Session  # noqa: PLC0415 - commands load what they use
-    from rowsight.surfaces.table import read  # noqa: PLC0415
 
-    source = read(table, session=Session(state=values["state"], listener=listener))
-    source = source.where(values["where"]) if values["where"] else source
-    source = source.limit(values["limit"]) if values["limit"] is not None else source
-    return source.understand(**{name: values[name] for name in ("text", "time", "by", "k", "question", "lang")})
+    read = source({**values, "table": table}, Session(state=values["state"], listener=listener))
+    return read.understand(**{name: values[name] for name in ("text", "time", "by", "k", "question", "lang")})
 
 
 def _tell(query: UnderstandQuery, values: dict[str, Any]) -> None:
@@ -83,8 +81,8 @@ def _tell(query: UnderstandQuery, values: dict[str, Any]) -> None:
     estimate = query.estimate(**run_options(values))
     columns = query.columns
     used = [("text", columns.text), ("time", columns.time), ("by", columns.by)]
-    click.echo(f"Looks at {', '.join(f'{use} {name}' for use, name in used if name is not None)}")
-    click.echo(estimate.text())
+    say(f"Looks at {', '.join(f'{use} {name}' for use, name in used if name is not None)}")
+    say(estimate.text())
 
 
 def _show(found: Understanding, values: dict[str, Any]) -> None:
@@ -94,9 +92,9 @@ def _show(found: Understanding, values: dict[str, Any]) -> None:
         show.json_object(found.as_dict())
         return
     for line in _lines(found):
-        click.echo(line)
+        say(line)
     if values["out"] is not None:
-        click.echo(f"Written to {values['out']}")
+        say(f"Written to {values['out']}")
 
 
 def _lines(found: Understanding) -> list[str]:

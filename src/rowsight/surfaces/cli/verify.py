@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from rowsight.core.errors import InputError
+from rowsight.surfaces.cli.terminal import say
 
 
 @click.command("verify")
@@ -32,13 +33,9 @@ def _speaks_of(certificate: Path, table: str) -> int:
     if named is None:
         raise InputError(f"{certificate} doesn't say of which table it speaks")
     if _digest(table, tuple(named["columns"])) == named["digest"]:
-        click.echo(
-            f"It speaks of {table}: the texts of {', '.join(named['columns'])} are those that it was proved over."
-        )
+        say(f"It speaks of {table}: the texts of {', '.join(named['columns'])} are those that it was proved over.")
         return 0
-    click.echo(
-        f"It doesn't speak of {table}: other rows, another order or other texts than those that it was proved over."
-    )
+    say(f"It doesn't speak of {table}: other rows, another order or other texts than those that it was proved over.")
     return 1
 
 

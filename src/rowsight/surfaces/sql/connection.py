@@ -51,7 +51,8 @@ def connect(
     ``database`` is a DuckDB file, read only. ``tables`` maps names to whatever ``rowsight.read`` takes. A query reads
     these and the files that it names in FROM; ``allow`` lets its functions read more. ``model`` and ``options`` are those
     of a run, and ``precision``, ``recall``, ``accuracy``, ``confidence``: the guarantee of every query that can carry one
-    and names none. ``oracle`` answers in place of a model.
+    and names none. ``oracle`` answers in place of a model. A row without an answer is NULL, and the report says why;
+    with ``on_failure="raise"`` the query raises, once every answer that came is kept.
     """
     return Connection(database, model, dict(tables or {}), options, session or Session(), oracle, allow=allow)
 
@@ -117,6 +118,8 @@ class Connection:
             result = await queried(parsed, tables, oracle, model=model or "", locked=not self._allow, seed=seed)
         else:
             result = await self._asked(parsed, tables, model, given)
+        if given.get("on_failure") == "raise":
+            result.report.check_answered()
         self.certificates += _listed(result, parsed.text)
         return _analyzed(result) if parsed.explain else result
 
