@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rowsight.core.errors import InputError
-from rowsight.proxies.features import Beside, Embedder, Featurizer, Recipe, dense_rows, join_columns
+from rowsight.proxies.features import Featurizer, Recipe, dense_rows, join_columns
 
 SMALL = Recipe(word_bits=12, char_bits=12)
 TEXTS = ["the parcel came late", "great, thanks!", "这家酒店的房间很干净", "", "FREE prize 12345", "ok ?", "ok !"]
@@ -77,15 +77,20 @@ def test_columns_are_joined_row_by_row(pairs: list[tuple[str, str]]) -> None:
     assert joined == [f"{a}\x1f{b}" for a, b in pairs]
 
 
-def test_embeddings_plug_in() -> None:
-    embedder = Embedder(lambda texts: [[len(t), 1.0] for t in texts], 2)
-    np.testing.assert_allclose(np.linalg.norm(embedder.transform(["a", "bb", None]), axis=1), 1, atol=1e-6)
-    both = Beside(FITTED, embedder, weight=0.5).transform(TEXTS)
-    assert both.shape == (len(TEXTS), FITTED.dimensions + 2)
+def test_vectors_are_scaled_to_one() -> None:
+    np.testing.assert_allclose(np.linalg.norm(dense_rows([[1, 1.0], [2, 1.0], [0, 1.0]], 3), axis=1), 1, atol=1e-6)
 
 
-def test_bad_embeddings_are_refused() -> None:
-    with pytest.raises(InputError, match="one vector of equal length"):
-        Embedder(lambda _: [[1.0, 2.0, 3.0]], 2).transform(["a"])
-    with pytest.raises(InputError, match="not finite"):
-        dense_rows([[float("nan")]], 1)
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        ([[1.0, 2.0], [3.0, 4.0]], "one vector of equal length"),
+        ([[1.0, float("nan")]], "not finite"),
+        ([[1.0, 2.0], [3.0]], "not vectors of equal length"),
+        (["ham"], "not vectors of equal length"),
+        ([None], "one vector of equal length"),
+    ],
+)
+def test_what_are_no_vectors_is_refused(vectors, said) -> None:
+    with pytest.raises(InputError, match=said):
+        dense_rows(vectors, 1)

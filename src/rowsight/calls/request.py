@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import orjson
 
@@ -19,7 +19,6 @@ FailureReason = Literal[
     "connection",
     "cancelled",
 ]
-FAILURE_REASONS: tuple[str, ...] = get_args(FailureReason)
 PROMPT_VERSION = 1
 """Part of every request key: raising it asks everything again, so it changes only with the words of the prompt."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -37,17 +37,6 @@ _PIECE = 32_768  # code points worked on at once: what is made of them fits in a
 _MOST_BITS = 24  # of a column's number
 _KEY_BITS = 32  # of a row's number within its piece and of a column, together
 _LOGARITHMS = 4096  # frequencies whose sublinear weight is looked up
-
-
-class Features(Protocol):
-    """Anything that turns texts into rows of numbers: a ``Featurizer``, an ``Embedder``, a user's own object."""
-
-    @property
-    def dimensions(self) -> int:
-        """Columns of what ``transform`` returns."""
-
-    def transform(self, texts: Iterable[str | None]) -> Matrix:
-        """Return float32 features, one row a text, in order; a row depends on its own text alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,49 +118,7 @@ class Featurizer:
         return sparse.csr_matrix((data, counts.indices, counts.indptr), shape=counts.shape)
 
 
-class Embedder:
-    """Features from any function of texts: static or transformer embeddings, an embeddings endpoint.
-
-    ``embed`` takes a list of strings and returns an array of shape (rows, ``dimensions``); rows are scaled to norm 1.
-    """
-
-    def __init__(self, embed: Any, dimensions: int) -> None:
-        self._embed = embed
-        self._dimensions = dimensions
-
-    @property
-    def dimensions(self) -> int:
-        """Columns of what ``transform`` returns."""
-        return self._dimensions
-
-    def transform(self, texts: Iterable[str | None]) -> NDArray[np.float32]:
-        """Return the embeddings of ``texts``; ``InputError`` where the function returns another shape."""
-        listed = [t or "" for t in _strings(texts)]
-        return dense_rows(
-            self._embed(listed) if listed else np.empty((0, self._dimensions)), len(listed), self._dimensions
-        )
-
-
-class Beside:
-    """Two kinds of features side by side, e.g. hashed words beside embeddings; sparse, ``weight`` scales the second."""
-
-    def __init__(self, first: Features, second: Features, weight: float = 1.0) -> None:
-        self.first, self.second, self.weight = first, second, weight
-
-    @property
-    def dimensions(self) -> int:
-        """Columns of what ``transform`` returns."""
-        return self.first.dimensions + self.second.dimensions
-
-    def transform(self, texts: Iterable[str | None]) -> sparse.csr_matrix:
-        """Return both features of ``texts``."""
-        listed = _strings(texts)
-        left = sparse.csr_matrix(self.first.transform(listed))
-        right = sparse.csr_matrix(self.second.transform(listed)) * np.float32(self.weight)
-        return sparse.csr_matrix(sparse.hstack([left, right], format="csr"))
-
-
-def dense_rows(values: Any, rows: int, dimensions: int | None = None) -> NDArray[np.float32]:
+def dense_rows(values: Any, rows: int) -> NDArray[np.float32]:
     """Return a user's dense features as float32 rows of norm 1.
 
     ``InputError`` where the shape isn't (rows, dimensions) or a value isn't a finite number.
@@ -180,10 +127,9 @@ def dense_rows(values: Any, rows: int, dimensions: int | None = None) -> NDArray
         dense = np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(f"features are not vectors of equal length for every row: {error}") from error
-    if dense.ndim != 2 or len(dense) != rows or (dimensions is not None and dense.shape[1] != dimensions):  # noqa: PLR2004
-        wanted = f"({rows}, {'any' if dimensions is None else dimensions})"
+    if dense.ndim != 2 or len(dense) != rows:  # noqa: PLR2004
         raise InputError(
-            f"features have the shape {dense.shape}, not {wanted}; give one vector of equal length for every row"
+            f"features have the shape {dense.shape}, not ({rows}, any); give one vector of equal length for every row"
         )
     if not np.isfinite(dense).all():
         raise InputError("features hold values that are not finite; replace them before the run")

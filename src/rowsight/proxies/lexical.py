@@ -15,7 +15,7 @@ from scipy import sparse
 from rowsight.proxies.features import Recipe, counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -53,10 +53,3 @@ class Lexicon:
         spread = SATURATION * (1 - LENGTH + LENGTH * lengths / max(float(lengths.mean()), 1e-9))
         counts.data = counts.data * (SATURATION + 1) / (counts.data + np.repeat(spread, np.diff(counts.indptr)))
         return np.asarray(counts @ rarity).ravel()
-
-
-def bm25(question: str, texts: Iterable[str]) -> NDArray[np.float64]:
-    """Return the score of each of ``texts`` for ``question``."""
-    lexicon = Lexicon(question)
-    lexicon.add(list(texts))
-    return lexicon.scores()

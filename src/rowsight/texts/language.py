@@ -18,7 +18,6 @@ COMMON = 0.02
 """Share of the sure texts from which a language is common in a table."""
 MOST_CHARACTERS = 500
 _SAME = {"wuu": "zh", "yue": "zh", "nan": "zh", "zxx": UNSURE}
-RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "ku", "ps", "sd", "ug", "ur", "yi"})
 
 
 def languages(texts: Iterable[str]) -> list[str]:
