@@ -96,6 +96,7 @@ def put(command: str, values: dict[str, Any], made: Callable[[Any], Any], *, res
         return 0
     if not agreed(table, values):
         raise click.Abort
+    _check_apart(values)
     for name in ("out", "unjudged", "provenance"):
         show.check_output(values[name])
     for name in ("certificate", "curve"):
@@ -108,6 +109,16 @@ def put(command: str, values: dict[str, Any], made: Callable[[Any], Any], *, res
     if interrupted.is_set():
         return 130
     return 3 if result.report.budget_spent else 0
+
+
+def _check_apart(values: dict[str, Any]) -> None:
+    """Raise ``OutputError`` where two files to write are the same, or one is the table that is read."""
+    places = {Path(values["table"]).resolve(): "TABLE"}
+    for name in ("out", "unjudged", "provenance", "certificate", "curve"):
+        if (path := values[name]) is not None:
+            other = places.setdefault(path.resolve(), f"--{name}")
+            if other != f"--{name}":
+                raise OutputError(f"{other} and --{name} are the same file {path}; give each a file of its own")
 
 
 def _check_certificate(table: Any, name: str, path: Path | None) -> None:
