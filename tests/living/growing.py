@@ -11,7 +11,7 @@ import rowsight
 from rowsight import worlds
 from rowsight.calls.simulated import SimulatedServer, SimulationConfig, Truth
 
-TABLE = worlds.generate("retail", "en", 1100, seed=5)
+TABLE = worlds.generate("retail", "en", 850, seed=5)
 ASKED = worlds.questions("retail", "en")
 TRUTHS = (
     Truth(ASKED.classify.truth, "- " + ASKED.labels[0]),

@@ -17,7 +17,7 @@ from rowsight.core.events import Warned
 from rowsight.execution.follows import Follow, followed, opened
 from rowsight.guarantees import verifier
 
-FIRST, SECOND, THIRD = TABLE.slice(0, 700), TABLE.slice(0, 900), TABLE
+FIRST, SECOND, THIRD = TABLE.slice(0, 550), TABLE.slice(0, 700), TABLE
 
 
 def certified(result):
@@ -29,7 +29,7 @@ def certified(result):
 
 def test_only_new_rows_are_paid_for_and_the_certificate_is_extended(growing):
     results = [growing.filter(rows) for rows in (FIRST, SECOND, THIRD)]
-    for earlier, later, new in zip(results, results[1:], (200, 200), strict=False):
+    for earlier, later, new in zip(results, results[1:], (150, 150), strict=False):
         assert told(later)[: len(earlier)] == told(earlier)
         assert 0 < later.report.calls < new
     for result in results:
@@ -56,7 +56,7 @@ def test_every_metric_is_extended(growing, asking):
     result = growing.run(asking(growing.read(THIRD), "q"))
     body = certified(result)
     assert body["oracle"]
-    assert max(calls[1], result.report.calls) <= 200
+    assert max(calls[1], result.report.calls) <= 150
     levels = {m["metric"]: m["level"] for m in body["metrics"]}
     for metric, reached in body["reached"].items():
         assert reached <= levels[metric] if metric == "missed" else reached >= levels[metric]
@@ -65,22 +65,22 @@ def test_every_metric_is_extended(growing, asking):
 def test_new_rows_may_come_alone_and_the_whole_table_is_known_then(growing):
     texts = TABLE.column("text").to_pylist()
     once = TABLE.take([i for i, text in enumerate(texts) if text and texts.count(text) == 1])
-    growing.filter(once.slice(0, 600))
-    alone = growing.filter(once.slice(600))
-    assert certified(alone)["rows"] == len(once) - 600
-    assert alone.report.as_dict()["follow"]["elsewhere"] == 600
+    growing.filter(once.slice(0, 500))
+    alone = growing.filter(once.slice(500))
+    assert certified(alone)["rows"] == len(once) - 500
+    assert alone.report.as_dict()["follow"]["elsewhere"] == 500
     whole = growing.filter(once)
     assert whole.report.calls == 0
     assert certified(whole)["rows"] == len(once)
-    assert told(whole)[600:] == told(alone)
+    assert told(whole)[500:] == told(alone)
 
 
 def test_a_handful_of_new_rows_is_simply_asked_and_spends_nothing(growing):
     growing.filter(FIRST)
-    for end in (705, 710, 715):
+    for end in (555, 560, 565):
         result = growing.filter(TABLE.slice(0, end))
         assert result.report.calls <= 5
-        assert certified(result)["version"] == 2 + (end - 705) // 5
+        assert certified(result)["version"] == 2 + (end - 555) // 5
     kept = followed(growing.state, "late")[0]
     assert [version["drawn"] for version in kept.versions] == [True, False, False, False]
     assert kept.spent == pytest.approx(0.025)
@@ -90,7 +90,7 @@ def test_rows_that_leave_take_their_denominator_with_them(growing):
     result = growing.filter(FIRST)
     answers = told(result)
     doubtful = [i for i, (answer, status) in enumerate(answers) if status == "proxied" or answer is False]
-    left = FIRST.take([i for i in range(700) if i in set(doubtful)])
+    left = FIRST.take([i for i in range(550) if i in set(doubtful)])
     shrunk = growing.filter(left)
     body = certified(shrunk)
     assert shrunk.report.as_dict()["follow"]["opened_again"] > 0
@@ -107,7 +107,7 @@ def test_a_repeated_text_is_a_row_of_its_own(growing):
     more = pa.concat_tables([FIRST, FIRST.take([asked] * 3), FIRST.take([proxied])])
     result = growing.filter(more)
     assert result.report.calls == 1
-    assert [status for _, status in told(result)[700:]] == ["asked"] * 4
+    assert [status for _, status in told(result)[550:]] == ["asked"] * 4
     assert certified(result)["rows"] == certified(first)["rows"] + 4
 
 
@@ -242,7 +242,7 @@ def shifted(rows):
 
 
 def test_drift_is_told_the_proxy_is_trained_anew_and_the_certificate_holds(tmp_path):
-    table = pa.concat_tables([FIRST, shifted(TABLE.slice(700))])
+    table = pa.concat_tables([FIRST, shifted(TABLE.slice(550))])
     heard = []
     with serve(table) as server:
         growing = Growing(tmp_path / "state", server)

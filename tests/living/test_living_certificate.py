@@ -75,7 +75,7 @@ def body(model, tmp_path_factory):
     from growing import Growing
 
     growing = Growing(tmp_path_factory.mktemp("living"), model)
-    for rows in (700, 1000):
+    for rows in (600, 850):
         result = growing.filter(TABLE.slice(0, rows))
     return result.certificate.body
 

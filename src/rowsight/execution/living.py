@@ -93,6 +93,11 @@ class LivingDriver(Driver):
                 self.earlier.labels = self.earlier.watch = None
         return self.table
 
+    def _warn(self, kind: str, values: dict[str, Any]) -> None:
+        """Say that nearly every row must be asked of the first version only: later ones may well be a handful of rows."""
+        if not self.follow.versions:
+            super()._warn(kind, values)
+
     async def _reply(self, request: Any) -> NDArray[Any] | None:
         if isinstance(request, Ask) and request.purpose == "certify" and not self.drawn:
             self.follow.draw()
@@ -151,7 +156,7 @@ class Version:
         if part is not None:
             self._extend(found, part.body)
         certificate = Certificate(self._body(part), whole.answers)
-        self._report(certificate, stopped=part is not None and bool(part.body.get("stopped")))
+        self._report(certificate)
         return whole, certificate
 
     # --- before the version -----------------------------------------------------------------------------------------
@@ -213,12 +218,12 @@ class Version:
         return Decision(values, asked, found.certificate, found.summary)
 
     def _extend(self, found: Decision, body: dict[str, Any]) -> None:
-        """Count the version in; keep it, unless it was stopped: then the next run goes on with it."""
+        """Count the version in; keep it, unless it was stopped or no row has an answer: the next run goes on with it."""
         given = np.isfinite(found.answers) if self.driver.number else found.answers >= 0
         proxied, yes = given & ~found.asked, self._yes(found.answers)
         counts = (int(mask.sum()) for mask in (proxied, yes, yes & proxied, ~given))
         self.parts.append(Part(bounds_of(body), len(given), *counts))
-        if body.get("stopped"):
+        if body.get("stopped") or not given.any():
             return
         follow, places = self.follow, self.places[self.new]
         number = len(follow.versions) + 1
@@ -286,7 +291,7 @@ class Version:
         follow = self.follow
         bodies = [version["certificate"] for version in follow.versions]
         if len(bodies) < len(self.parts):
-            assert part is not None  # one that was stopped
+            assert part is not None  # one that isn't kept
             bodies.append(part.body)
         standing = [(body, p) for body, p in zip(bodies, self.parts, strict=True) if p.rows]
         last = standing[-1][0] if standing else {}
@@ -315,13 +320,13 @@ class Version:
             "positions": array_digest(self.population.places),
         }
 
-    def _report(self, certificate: Certificate, *, stopped: bool) -> None:
+    def _report(self, certificate: Certificate) -> None:
         """Tell people and programs what this version came to."""
         follow = self.follow
         said = {
             "name": follow.name,
-            "version": len(follow.versions) + stopped,
-            "finished": not stopped,
+            "version": len(self.parts),
+            "finished": len(self.parts) == len(follow.versions),
             "new": len(self.new) - self.reopened,
             "known": len(self.old),
             "opened_again": self.reopened,

@@ -213,13 +213,14 @@ def living_sentences(body: Mapping[str, Any], versions: int) -> dict[str, str]:
             "zh": f"未能认证：在这 {rows:,} 行中未能证明{said['zh']}。已证明：{promised_levels(proved, 'zh')}；"
             f"此结论不成立的概率不超过 {failure:.3g}。",
         }
+    came = "one version" if versions == 1 else f"{versions:,} versions"
     changed, changed_zh = "", ""
     if len(body["oracle"]) > 1:
         names = ", ".join(body["oracle"])
         changed = f" The model changed between versions ({names}): each row is held against the model that answered its version."
         changed_zh = f"模型在各版本之间发生过变化（{names}）：每一行都以其所在版本作答的模型为准。"
     return {
-        "en": f"Over these {rows:,} rows, which came in {versions:,} versions, {said['en']}; the chance that this statement "
+        "en": f"Over these {rows:,} rows, which came in {came}, {said['en']}; the chance that this statement "
         f"is false, for this version or any other of {body['name']!r}, is at most {failure:.3g}.{changed}",
         "zh": f"在这分 {versions:,} 个版本到来的 {rows:,} 行中，{said['zh']}；此结论（对“{body['name']}”的这一版本或任何"
         f"其他版本）不成立的概率不超过 {failure:.3g}。{changed_zh}",
