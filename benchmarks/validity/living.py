@@ -38,6 +38,7 @@ class Life:
     bounds: list[dict[str, int]] = field(default_factory=list)
     labels: Labels | None = None
     watch: Watch | None = None
+    evidence: Evidence = field(default_factory=Evidence)
     index: int = 1
     asked: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     false: bool = False
@@ -65,7 +66,8 @@ class Life:
         answers = np.empty(len(texts), np.int64)
         answers[old] = self.rows.values[places[old]]
         if len(new):
-            earlier = Earlier(carried_by(parts, list(self.levels)), self.labels, self.watch)
+            watch = None if again.any() else self.watch
+            earlier = Earlier(carried_by(parts, list(self.levels)), self.labels, watch)
             decision = self._decided(texts[new], earlier, seed)
             answers[new] = decision.answers
             parts.append(self._part(decision))
@@ -108,9 +110,12 @@ class Life:
     def _keep(self, keys: np.ndarray, places: np.ndarray, texts: np.ndarray, decision: Any, earlier: Earlier) -> None:
         self.bounds.append(bounds_of(decision.certificate))
         self.rows = self.rows.put(places, keys, len(self.bounds), decision.answers.astype(float), ~decision.asked)
-        evidence = Evidence() if earlier.watch is None else earlier.watch.evidence.after()
-        frozen = decision.learnt.frozen or (None if earlier.watch is None else earlier.watch.frozen)
-        self.watch = None if frozen is None else Watch(frozen, evidence)
+        if earlier.watch is not None:
+            self.evidence = earlier.watch.evidence.after()
+        if decision.learnt.frozen is not None:
+            self.watch = Watch(decision.learnt.frozen, self.evidence)
+        elif self.watch is not None:
+            self.watch = Watch(self.watch.frozen, self.evidence)
         rows = decision.learnt.rows
         own = self.features[texts[rows]], decision.answers[rows], decision.learnt.fair
         self.labels = Labels.joined(earlier.labels, *own).last(MOST_LABELS)

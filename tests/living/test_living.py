@@ -279,3 +279,27 @@ def test_a_model_that_changed_between_versions_is_named(tmp_path):
     assert "The model changed between versions" in result.certificate.statement
     assert any("the model changed between versions" in note for note in result.report.notes)
     certified(result)
+
+
+def test_a_model_that_changed_within_a_version_proves_nothing_of_it(tmp_path):
+    with serve(drift_after=220, drift_fingerprint=True) as server:
+        growing = Growing(tmp_path / "state", server)
+        void = growing.filter(FIRST)
+        assert not void.certificate.certified
+        assert len(void.certificate.body["oracle"]) == 2
+        verifier.verify(void.certificate.body)
+        again = growing.filter(FIRST)
+    assert again.report.as_dict()["follow"]["opened_again"] > 0
+    certified(again)
+    assert min(figures(again)) >= 0.9
+
+
+def test_sets_of_labels_keep_their_codes(growing):
+    def asking(rows):
+        table = growing.read(rows)
+        return table.classify(ASKED.classify.prompt, ASKED.labels, several=True, accuracy=0.8, follow="sets")
+
+    first = growing.run(asking(FIRST))
+    later = growing.run(asking(SECOND))
+    assert told(later)[: len(first)] == told(first)
+    certified(later)

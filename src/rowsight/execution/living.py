@@ -204,6 +204,8 @@ class Version:
     def _earlier(self) -> Earlier:
         follow = self.follow
         watch = None if follow.frozen is None else Watch(follow.frozen, follow.evidence)
+        if self.reopened:  # rows that the proxy had taken are no sample of what comes
+            watch = None
         return Earlier(carried_by(self.parts, list(self.levels)), follow.labels, watch)
 
     # --- after it ---------------------------------------------------------------------------------------------------
