@@ -141,22 +141,24 @@ def _flip(rng: np.random.Generator, life: Life, texts: np.ndarray, share: float)
     life.truth[rng.choice(texts, int(share * len(texts)), replace=False)] ^= 1
 
 
+def _lived(life: Life, tables: list[np.ndarray], seed: int) -> Life:
+    for table in tables:
+        life.version(table, seed)
+    return life
+
+
 def just_above(rng: np.random.Generator, levels: dict[str, float], seed: int, kind: type[Life] = Life) -> Life:
     """Errors everywhere, a little more than the budget bears, in every version."""
     life, tables = _life(rng, levels, (600, 200, 200, 200), kind)
     _flip(rng, life, tables[-1], 0.1 * rng.uniform(1.05, 1.6))
-    for table in tables:
-        life.version(table, seed)
-    return life
+    return _lived(life, tables, seed)
 
 
 def moved_later(rng: np.random.Generator, levels: dict[str, float], seed: int, kind: type[Life] = Life) -> Life:
     """No error in the first version, so that proxy and watch trust it; then all that the budget of the whole bears, and more."""
     life, tables = _life(rng, levels, (600, 150, 150, 300), kind)
     _flip(rng, life, tables[-1][600:], rng.uniform(0.15, 0.4))
-    for table in tables:
-        life.version(table, seed)
-    return life
+    return _lived(life, tables, seed)
 
 
 def shifted(rng: np.random.Generator, levels: dict[str, float], seed: int, kind: type[Life] = Life) -> Life:
@@ -165,9 +167,7 @@ def shifted(rng: np.random.Generator, levels: dict[str, float], seed: int, kind:
     later = tables[-1][600:]
     inside = later[np.abs(life.features[later, 0]) > rng.uniform(0.2, 0.9)]
     life.truth[inside] ^= 1
-    for table in tables:
-        life.version(table, seed)
-    return life
+    return _lived(life, tables, seed)
 
 
 def repeated(rng: np.random.Generator, levels: dict[str, float], seed: int, kind: type[Life] = Life) -> Life:
