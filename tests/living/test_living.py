@@ -66,20 +66,20 @@ def test_every_metric_is_extended(growing, asking):
 def test_new_rows_may_come_alone_and_the_whole_table_is_known_then(growing):
     texts = TABLE.column("text").to_pylist()
     once = TABLE.take([i for i, text in enumerate(texts) if text and texts.count(text) == 1])
-    growing.filter(once.slice(0, 500))
-    alone = growing.filter(once.slice(500))
+    growing.filter(once.slice(0, 500), accuracy=0.9)
+    alone = growing.filter(once.slice(500), accuracy=0.9)
     assert certified(alone)["rows"] == len(once) - 500
     assert alone.report.as_dict()["follow"]["elsewhere"] == 500
-    whole = growing.filter(once)
+    whole = growing.filter(once, accuracy=0.9)
     assert whole.report.calls == 0
     assert certified(whole)["rows"] == len(once)
     assert told(whole)[500:] == told(alone)
 
 
 def test_a_handful_of_new_rows_is_simply_asked_and_spends_nothing(growing):
-    growing.filter(FIRST)
+    growing.filter(FIRST, accuracy=0.9)
     for end in (555, 560, 565):
-        result = growing.filter(TABLE.slice(0, end))
+        result = growing.filter(TABLE.slice(0, end), accuracy=0.9)
         assert result.report.calls <= 5
         assert certified(result)["version"] == 2 + (end - 555) // 5
     kept = followed(growing.state, "late")[0]
@@ -102,11 +102,11 @@ def test_rows_that_leave_take_their_denominator_with_them(growing):
 
 
 def test_a_repeated_text_is_a_row_of_its_own(growing):
-    first = growing.filter(FIRST)
+    first = growing.filter(FIRST, accuracy=0.9)
     asked = next(i for i, (_, status) in enumerate(told(first)) if status == "asked")
     proxied = next(i for i, (_, status) in enumerate(told(first)) if status == "proxied")
     more = pa.concat_tables([FIRST, FIRST.take([asked] * 3), FIRST.take([proxied])])
-    result = growing.filter(more)
+    result = growing.filter(more, accuracy=0.9)
     assert result.report.calls == 1
     assert [status for _, status in told(result)[550:]] == ["asked"] * 4
     assert certified(result)["rows"] == certified(first)["rows"] + 4
@@ -115,12 +115,12 @@ def test_a_repeated_text_is_a_row_of_its_own(growing):
 def test_money_that_runs_out_in_a_version_is_no_new_version(growing, model, tmp_path):
     whole = Growing(tmp_path / "whole", model)
     for rows in (FIRST, SECOND):
-        unbroken = whole.filter(rows)
-    growing.filter(FIRST)
-    broken = growing.filter(SECOND, options={"budget": "60calls"})
+        unbroken = whole.filter(rows, accuracy=0.9)
+    growing.filter(FIRST, accuracy=0.9)
+    broken = growing.filter(SECOND, options={"budget": "60calls"}, accuracy=0.9)
     assert not broken.certificate.certified
     assert len(followed(growing.state, "late")[0].versions) == 1
-    result = growing.filter(SECOND)
+    result = growing.filter(SECOND, accuracy=0.9)
     assert result.certificate.body["digest"] == unbroken.certificate.body["digest"]
     assert result.report.calls == unbroken.report.calls - 60
 
@@ -230,7 +230,7 @@ def test_an_empty_table_and_one_of_empty_texts_are_versions_of_nothing(growing):
     )
     result = growing.filter(nothing)
     assert (result.report.calls, result.certificate.body["rows"]) == (0, 0)
-    assert certified(growing.filter(FIRST))["version"] == 1
+    assert certified(growing.filter(FIRST.slice(0, 50)))["version"] == 1
 
 
 def shifted(rows):
