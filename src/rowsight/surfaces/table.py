@@ -372,8 +372,8 @@ class Table:
         every = dict.fromkeys(("accuracy", "precision", "recall", "missed", "confidence", "within", "by"))
         guarantee = demanded(**{**every, **demand}, offered=declaration.metrics, operator=name)
         asked = declaration.question(question, **parameters)
-        name = DEFAULT_INTO if into is None else into
-        return Table(self._session, Ask(self._plan, asked, name, drop, show, guarantee, follow=follow))
+        column = DEFAULT_INTO if into is None else into
+        return Table(self._session, Ask(self._plan, asked, column, drop, show, guarantee, follow=follow))
 
     def __repr__(self) -> str:
         return f"<Table of {', '.join(self.columns)}>\n{self.explain()}"
