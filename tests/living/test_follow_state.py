@@ -66,11 +66,13 @@ def test_a_frozen_proxy_says_the_same_after_it_was_kept(tmp_path, kind):
 
 
 def test_a_file_that_is_none_is_refused_with_the_remedy(tmp_path):
-    folder = tmp_path / "follows"
-    folder.mkdir()
-    (folder / "q.npz").write_bytes(b"nonsense")
-    with pytest.raises(LedgerError, match="move it away"), opened(tmp_path, "q"):
-        pass
+    with opened(tmp_path, "q") as follow:
+        follow.save()
+    whole = follow.path.read_bytes()
+    for content in (b"", b"nonsense", whole[:100], whole[:-30], whole.replace(b"rowsight-follow/1", b"rowsight-follow/2")):
+        follow.path.write_bytes(content)
+        with pytest.raises(LedgerError, match=r"move it away|another Rowsight"), opened(tmp_path, "q"):
+            pass
 
 
 def test_an_unknown_name_is_told_with_the_nearest(tmp_path):
