@@ -69,7 +69,13 @@ def test_a_file_that_is_none_is_refused_with_the_remedy(tmp_path):
     with opened(tmp_path, "q") as follow:
         follow.save()
     whole = follow.path.read_bytes()
-    for content in (b"", b"nonsense", whole[:100], whole[:-30], whole.replace(b"rowsight-follow/1", b"rowsight-follow/2")):
+    for content in (
+        b"",
+        b"nonsense",
+        whole[:100],
+        whole[:-30],
+        whole.replace(b"rowsight-follow/1", b"rowsight-follow/2"),
+    ):
         follow.path.write_bytes(content)
         with pytest.raises(LedgerError, match=r"move it away|another Rowsight"), opened(tmp_path, "q"):
             pass
