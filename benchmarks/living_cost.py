@@ -41,11 +41,11 @@ DEMANDS: dict[str, dict[str, float]] = {
 WAYS = ("followed", "versions alone", "anew, with the ledger", "anew")
 
 
-def loaded(name: str, seed: int) -> tuple[object, np.ndarray]:
-    """Features and truth of a table's rows, shuffled."""
+def loaded(name: str, seed: int, most: int) -> tuple[object, np.ndarray]:
+    """Features and truth of a table's rows, shuffled, and of so many at most."""
     file, column = TABLES[name]
     table = pq.read_table(DATA / f"{file}.parquet", columns=["text", column])
-    table = table.take(np.random.default_rng(seed).permutation(len(table)))
+    table = table.take(np.random.default_rng(seed).permutation(len(table))[:most])
     values = table.column(column).to_pylist()
     truth = np.array([v != "neither" if isinstance(v, str) else bool(v) for v in values]).astype(np.int64)
     texts = table.column("text").to_pylist()
@@ -88,9 +88,9 @@ class Way:
         return any(wrong[m][0] > allowed_errors(level, wrong[m][1]) for m, level in self.levels.items())
 
 
-def measured(name: str, levels: dict[str, float], seed: int) -> dict[str, tuple[list[int], int]]:
+def measured(name: str, levels: dict[str, float], seed: int, most: int) -> dict[str, tuple[list[int], int]]:
     """Calls of each version, and false certificates, by way."""
-    features, truth = loaded(name, seed)
+    features, truth = loaded(name, seed, most)
     ends = np.linspace(FIRST * len(truth), len(truth), VERSIONS).astype(int)
     life = Life(features, truth, levels)
     alone, ledger, anew = (Way(features, truth, levels) for _ in range(3))
@@ -107,28 +107,30 @@ def measured(name: str, levels: dict[str, float], seed: int) -> dict[str, tuple[
     return found | {w: (way.calls, way.false) for w, way in zip(WAYS[1:], (alone, ledger, anew), strict=True)}
 
 
-def line(name: str, demand: str, runs: list[dict[str, tuple[list[int], int]]]) -> str:
+def line(name: str, demand: str, runs: list[dict[str, tuple[list[int], int]]], most: int) -> str:
     """One line of the table in the docs: the first version, then the mean of the others, by way."""
-    rows = [len(loaded(name, 0)[1])]
-    new = (1 - FIRST) * rows[0] / (VERSIONS - 1)
+    rows = min(pq.read_metadata(DATA / f"{TABLES[name][0]}.parquet").num_rows, most)
+    new = (1 - FIRST) * rows / (VERSIONS - 1)
     cells = []
     for way in WAYS:
-        later = np.mean([calls[1:] for run in runs for calls in [run[way][0]]])
+        later = np.mean([run[way][0][1:] for run in runs])
         false = sum(run[way][1] > 0 for run in runs)
         cells.append(f"{later:,.0f} ({false}/{len(runs)})")
     first = np.mean([run["followed"][0][0] for run in runs])
-    return f"| {name} | {demand} | {rows[0]:,} | {first:,.0f} | {new:,.0f} | {' | '.join(cells)} |"
+    return f"| {name} | {demand} | {rows:,} | {first:,.0f} | {new:,.0f} | {' | '.join(cells)} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=10**9, help="most rows of a table")
     options = parser.parse_args()
     print("| predicate | demand | rows | first version | new rows a version | " + " | ".join(WAYS) + " |")
     print("|---|---|" + "---:|" * (3 + len(WAYS)))
     for name in TABLES:
         for demand, levels in DEMANDS.items():
-            print(line(name, demand, [measured(name, levels, 100 + s) for s in range(options.seeds)]), flush=True)
+            runs = [measured(name, levels, 100 + seed, options.rows) for seed in range(options.seeds)]
+            print(line(name, demand, runs, options.rows), flush=True)
 
 
 if __name__ == "__main__":
