@@ -217,6 +217,11 @@ def test_without_a_ledger_there_is_nothing_to_go_on_from(growing):
         growing.filter(FIRST, options={"ledger": False})
 
 
+def test_a_middle_model_is_refused(growing):
+    with pytest.raises(InputError, match="leave cascade out"):
+        growing.filter(FIRST, options={"cascade": "small"})
+
+
 def test_two_runs_cant_work_on_one_name(growing):
     with opened(growing.state, "late"), pytest.raises(InputError, match="another run works on follow='late'"):
         growing.filter(FIRST)
