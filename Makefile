@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: charts bench-pii install demo test lint docs validity chaos soak fuzz-sql bench bench-throughput bench-accuracy bench-zones bench-estimates bench-themes bench-rank bench-summaries promises clean
+.PHONY: charts bench-pii install demo test lint docs validity chaos soak fuzz-sql bench bench-throughput bench-accuracy bench-zones bench-estimates bench-living bench-themes bench-rank bench-summaries promises clean
 
 install: .venv/installed
 .venv/installed: pyproject.toml
@@ -75,6 +75,10 @@ bench-rank: .venv/developed
 # Summaries by a model that invents facts and rows: what is dropped and kept, calls and CPU by rows.
 bench-summaries: .venv/developed
 	$(BIN)/python benchmarks/summaries.py
+
+# Calls of a growing table, version by version, followed and otherwise: the table of docs/living-tables.md.
+bench-living: .venv/developed
+	$(BIN)/python -m benchmarks.living_cost
 
 # What a share to within one per cent costs; writes docs/estimates.md.
 bench-estimates: .venv/developed

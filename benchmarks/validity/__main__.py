@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks import rival_cascades
-from benchmarks.validity import anytime, engines, figures, middles
+from benchmarks.validity import anytime, engines, figures, living, middles
 from benchmarks.validity.cases import ADVERSARIES, DATA, Case, Maker, tables
 from scipy.stats import binom
 
@@ -36,6 +36,7 @@ ENGINES = (
     *(f"rowsight anytime, {kind}" for kind in anytime.KINDS),
     "rowsight middle",
     "rowsight middle p+r",
+    *(f"rowsight living, {kind}" for kind in living.LEVELS),
     "bargain",
     "bargain-best",
     "bargain p+r",
@@ -156,6 +157,18 @@ def by_middles(seeds: int) -> list[Row]:
     return found
 
 
+def living_tables(seeds: int) -> list[Row]:
+    """The attacks on certificates that are extended: one false certificate in a table's life is a failure."""
+    found = []
+    for kind, levels in living.LEVELS.items():
+        for label, make in living.ATTACKS.items():
+            lives = [make(np.random.default_rng([7, seed]), levels, seed) for seed in range(seeds)]
+            failures, promised = sum(life.false for life in lives), sum(life.promised > 0 for life in lives)
+            calls = float(np.mean([life.calls / len(life.truth) for life in lives]))
+            found.append(show(Row(f"rowsight living, {kind}", label, seeds, failures, promised, calls)))
+    return found
+
+
 def chances(case: Case, seed: int) -> np.ndarray:
     """What a proxy says, for engines that train none: class probabilities, fitted on 200 labels that aren't charged."""
     known = np.random.default_rng(seed).choice(len(case.features), 200, replace=False)
@@ -243,7 +256,8 @@ def markdown(rows: list[Row]) -> str:
         "the width. `missed`: at most 2% of all rows overlooked. `anytime`: the budget is drawn at random, with a level or",
         "without one (best), and a run fails when any promise that it made on its way was false, wherever it ended; `promised`",
         "counts runs that came to promise something. `middle`: a model at a fiftieth of the price stands between proxy and oracle,",
-        "and says what suits the attack.",
+        "and says what suits the attack. `living`: a run is the life of a table in several versions, and fails when the",
+        "certificate of any of them is false.",
         "",
         "| engine | attack | runs | promised | failures | rate | calls | |",
         "|---|---|---:|---:|---:|---:|---:|---|",
@@ -277,7 +291,7 @@ def main() -> int:
     parser.add_argument(
         "--seeds", type=int, default=200, help="seeds for each adversary; the tables share five times as many"
     )
-    parser.add_argument("--metrics", default="accuracy,zones,estimates,missed,anytime,middle")
+    parser.add_argument("--metrics", default="accuracy,zones,estimates,missed,anytime,middle,living")
     parser.add_argument("--rival", action="append", default=[], metavar="NAME=PYTHON")
     parser.add_argument("--wheels", type=Path, help="rivals that promise precision and recall: see rival_cascades")
     parser.add_argument("--rival-seeds", type=int, default=100)
@@ -297,6 +311,8 @@ def main() -> int:
         rows += at_any_moment(options.seeds)
     if "middle" in options.metrics:
         rows += by_middles(options.seeds // 2)
+    if "living" in options.metrics:
+        rows += living_tables(options.seeds)
     print(f"{time.process_time() - start:.0f} CPU seconds")
     for named in options.rival:
         name, python = named.split("=", 1)

@@ -17,6 +17,7 @@ from rowsight.engines.base import Engine
 from rowsight.engines.duckdb import DuckDBEngine
 from rowsight.engines.sources import Source, source_of
 from rowsight.execution.options import RunOptions
+from rowsight.plan.following import check_followed
 from rowsight.plan.gathers import Rank, Summarize
 from rowsight.plan.nodes import Node, Project, Scan, walk
 
@@ -91,6 +92,7 @@ class Session:
 
             check_cascade(plan, options)
             beside = (middle.model, *prices(middle))
+        check_followed(plan, ledger=options.ledger, cascade=bool(options.cascade))
         relations = self.engine.open(self.sources(plan))
         try:
             return estimated(

@@ -49,9 +49,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rowsight.engines.base import Spool
+    from rowsight.execution.cascade.earlier import Earlier
     from rowsight.execution.cascade.protocol import Request
     from rowsight.execution.executor import Work
     from rowsight.execution.options import RunOptions
+    from rowsight.plan.guarantee import Guarantee
     from rowsight.proxies.features import Matrix
 
 _SLICE = 4096
@@ -181,12 +183,17 @@ class TableRows:
     the texts, each beside the words.
     """
 
-    def __init__(self, population: Population, options: RunOptions) -> None:
+    def __init__(self, population: Population, options: RunOptions, words: Featurizer | None = None) -> None:
         self._population, self._given = population, options.features
+        self.words = words or self._fitted(options)
+
+    def _fitted(self, options: RunOptions) -> Featurizer:
+        """Learn the words' weights from a sample."""
+        population = self._population
         rng = np.random.default_rng([options.seed, 1])
         size = min(population.count, FITTED_ON)
         sample = np.sort(rng.choice(population.count, size, replace=False))
-        self._words = Featurizer.fit(_joined(population.arguments(sample)))
+        return Featurizer.fit(_joined(population.arguments(sample)))
 
     @property
     def count(self) -> int:
@@ -219,7 +226,7 @@ class TableRows:
 
     def _of(self, batches: list[pa.RecordBatch]) -> Matrix:
         texts = _joined([a for batch in batches for a in arguments_of(batch, self._population.columns)])
-        words = self._words.transform(texts)
+        words = self.words.transform(texts)
         if self._given is None:
             return words
         if isinstance(self._given, str):
@@ -269,8 +276,12 @@ class Driver:
     kind = b""
     """Tells attempts at one kind of proof from attempts at another over the same table."""
 
-    def __init__(self, ask: nodes.Ask, work: Work, population: Population) -> None:
+    earlier: Earlier | None = None
+    """What the versions before this one leave to it, where the table is followed."""
+
+    def __init__(self, ask: nodes.Ask, work: Work, population: Population, guarantee: Guarantee | None = None) -> None:
         self.ask, self.work, self.population = ask, work, population
+        self.guarantee = guarantee or ask.guarantee
         self.inquiry = work.decider(ask.question)
         self.failed: dict[int, Told] = {}
         self.shares = work.options.rows_per_call > 1
@@ -303,17 +314,17 @@ class Driver:
         if self.population.count == 0:
             return self._nothing()
         attempt = await self._attempt()
-        rows = TableRows(self.population, self.work.options)
-        assert self.ask.guarantee is not None
+        assert self.guarantee is not None
         cascade = cascade_for(
-            rows,
-            self.ask.guarantee,
+            self._rows(),
+            self.guarantee,
             classes=None if self.number else self.codes.classes,
             seed=self.work.options.seed,
             known=await self._answers(unpacked(attempt["known"], self.population.count)),
             groups=self.population.groups,
             attempt=attempt["number"],
             middle=self.middle is not None,
+            earlier=self.earlier,
         )
         reply: NDArray[Any] | None = None
         while True:
@@ -323,6 +334,10 @@ class Driver:
                 decision: Decision = done.value
                 return decision
             reply = await self._reply(request)
+
+    def _rows(self) -> TableRows:
+        """Return the population as the cascade sees it."""
+        return TableRows(self.population, self.work.options)
 
     async def _reply(self, request: Request) -> NDArray[Any] | None:
         match request:
@@ -411,7 +426,7 @@ class Driver:
         options = self.work.options
         shared = [options.rows_per_call] if self.shares else []
         cascade = [] if self.middle is None else [self.middle.name]
-        return digest([self.ask.guarantee, options.seed, *shared, *cascade])
+        return digest([self.guarantee, options.seed, *shared, *cascade])
 
     async def _attempt(self) -> dict[str, Any]:
         """Return this attempt's number and which rows were answered when it began, from the ledger where it began before."""

@@ -48,6 +48,7 @@ class Work:
     trace: Trace
     directory: Path
     listener: Listener = ignore
+    state: Path | None = None
     asks: dict[int, AskWork] = field(default_factory=dict)
     middle: Gateway | None = None
     """The road to the model between proxy and oracle, where the run has one."""
@@ -154,6 +155,10 @@ async def _source(node: Node, top: Node, work: Work) -> AsyncGenerator[Piece, No
         from rowsight.execution.figures import figures  # noqa: PLC0415 - scipy and scikit-learn load on use
 
         stream = figures(node, pieces(node.input, work), work)
+    elif isinstance(node, Ask) and node.follow is not None:
+        from rowsight.execution.living import followed  # noqa: PLC0415 - scipy and scikit-learn load on use
+
+        stream = followed(node, pieces(node.input, work), work)
     elif isinstance(node, Ask):
         from rowsight.execution.certified import certified  # noqa: PLC0415 - scipy and scikit-learn load on use
 

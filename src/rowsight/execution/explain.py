@@ -69,7 +69,8 @@ def _demand(ask: Ask) -> str:
     levels = ", ".join(f"the best {m}" if m in g.best else f"{m} {getattr(g, m):g}" for m in g.metrics)
     within = "" if g.within is None else f" within {g.within:g}"
     by = "" if g.by is None else f" in each {g.by}"
-    return f" with {levels}{within}{by}, confidence {g.confidence:g}"
+    follow = f", followed as {ask.follow!r}" if ask.follow else ""
+    return f" with {levels}{within}{by}, confidence {g.confidence:g}{follow}"
 
 
 def cascade_lines(ask: AskReport) -> list[str]:

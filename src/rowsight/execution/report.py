@@ -37,6 +37,8 @@ class AskReport:
     certificate: Certificate | None = None
     cascade: dict[str, Any] | None = None
     themes: Themes | None = None
+    follow: dict[str, Any] | None = None
+    """What this version of a followed table came to."""
     curve: list[CurvePoint] = field(default_factory=list)
     """What was spent against what could be promised, while a certified question was asked."""
 
@@ -137,11 +139,13 @@ class Report:
     def as_dict(self) -> dict[str, Any]:
         """Return the report as the one JSON object that ``--json`` prints."""
         kept = [a.kept for a in self.asks if a.kept is not None]
+        follows = [a.follow for a in self.asks if a.follow is not None]
         counts = {name: self.total(name) for name in ("rows", *STATUSES)}
         return {
             **counts,
             **({"kept": kept[-1]} if kept else {}),
             **({"figures": self.figures} if self.figures else {}),
+            **({"follow": follows[-1]} if follows else {}),
             "calls": self.calls,
             "from_ledger": self.total("from_ledger"),
             "prompt_tokens": self.prompt_tokens,

@@ -33,6 +33,7 @@ from rowsight.execution.sampling import sampled_stats
 from rowsight.execution.vectors import check_vectors, with_vectors
 from rowsight.guarantees.algebra import conjoined, shared, standings
 from rowsight.optimizer import optimize
+from rowsight.plan.following import check_followed
 from rowsight.plan.nodes import Ask, Figure, Node, Project, walk
 
 _TICK_SECONDS = 0.25
@@ -90,6 +91,7 @@ class Run:
         """
         _check_budget(plan, self._options)
         check_cascade(plan, self._options)
+        check_followed(plan, ledger=self._options.ledger, cascade=bool(self._options.cascade))
         if out is not None:
             check_not_read(out, self._sources.values())
         plan = with_vectors(plan, self._options.features)
@@ -115,7 +117,7 @@ class Run:
         report = Report(run, self._options.model)
         directory = Path(self._directory.name)
         trace = Trace(directory / "trace.arrow")
-        work = Work(relations, gateway, self._options, report, trace, directory, self._listener)
+        work = Work(relations, gateway, self._options, report, trace, directory, self._listener, self._state)
         if (middle := self._options.middle) is not None:
             work.middle = gateway.open_beside(middle, self._environment)
         plan = optimize(shared(conjoined(plan)), await sampled_stats(optimize(plan), work))

@@ -97,7 +97,7 @@ def conjoined(plan: Node) -> Node:
 
 
 def _plain_filter(node: Node) -> bool:
-    return isinstance(node, Ask) and node.drop and not node.show and node.guarantee is not None
+    return isinstance(node, Ask) and node.drop and not node.show and node.guarantee is not None and not node.follow
 
 
 def _parts(question: Question | Conjunction) -> tuple[Question, ...]:

@@ -10,6 +10,7 @@ import json
 from base64 import b64encode
 from dataclasses import dataclass, field
 from hashlib import sha256
+from math import ceil, floor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import compress
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 FORMAT = "rowsight-certificate/1"
+LIVING_FORMAT = "rowsight-living/1"
+"""Of the certificate of a living table, which holds those of its versions."""
 _DIGESTED = 1_000_000
 """Values that are widened at once when an array is digested."""
 NOT_COVERED = (
@@ -92,32 +95,39 @@ def sentences(body: Mapping[str, Any]) -> dict[str, str]:
         return _so_far(body)
     if not body["certified"]:
         return {
-            "en": f"Not certified: of {rows:,} rows too many have no answer to promise {_levels(body, 'en')}.",
-            "zh": f"未能认证：{rows:,} 行中没有答案的行过多，无法保证{_levels(body, 'zh')}。",
+            "en": f"Not certified: of {rows:,} rows too many have no answer to promise {promised_levels(body, 'en')}.",
+            "zh": f"未能认证：{rows:,} 行中没有答案的行过多，无法保证{promised_levels(body, 'zh')}。",
         }
     per = f" in every group of {body['by']}" if body.get("by") else ""
     each = f"在 {body['by']} 的每一组内，" if body.get("by") else ""
     return {
-        "en": f"Over these {rows:,} rows{per}, {_levels(body, 'en')}; the chance that this statement is false "
+        "en": f"Over these {rows:,} rows{per}, {promised_levels(body, 'en')}; the chance that this statement is false "
         f"is at most {1 - confidence:.3g}.",
-        "zh": f"{each}在这 {rows:,} 行中，{_levels(body, 'zh')}；此结论不成立的概率不超过 {1 - confidence:.3g}。",
+        "zh": f"{each}在这 {rows:,} 行中，{promised_levels(body, 'zh')}；此结论不成立的概率不超过 {1 - confidence:.3g}。",
     }
 
 
 def _so_far(body: Mapping[str, Any]) -> dict[str, str]:
     """Say what a run that stopped early had proved by then."""
     rows, failure = body["rows"], 1 - body["confidence"]
-    reached = [{"metric": metric, "level": level} for metric, level in body["reached"].items()]
-    proved = {**body, "metrics": [m | {"level": int(1e4 * m["level"]) / 1e4} for m in reached]}
+    proved = with_reached_levels(body)
     return {
-        "en": f"Not certified: stopped before it was proved that {_levels(body, 'en')}. Proved by then, over these "
-        f"{rows:,} rows: {_levels(proved, 'en')}; the chance that this is false is at most {failure:.3g}.",
-        "zh": f"未能认证：在证明{_levels(body, 'zh')}之前已停止。在这 {rows:,} 行中，到那时已证明：{_levels(proved, 'zh')}；"
-        f"此结论不成立的概率不超过 {failure:.3g}。",
+        "en": f"Not certified: stopped before it was proved that {promised_levels(body, 'en')}. Proved by then, over these "
+        f"{rows:,} rows: {promised_levels(proved, 'en')}; the chance that this is false is at most {failure:.3g}.",
+        "zh": f"未能认证：在证明{promised_levels(body, 'zh')}之前已停止。在这 {rows:,} 行中，到那时已证明："
+        f"{promised_levels(proved, 'zh')}；此结论不成立的概率不超过 {failure:.3g}。",
     }
 
 
-def _levels(body: Mapping[str, Any], language: str) -> str:
+def with_reached_levels(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body with the levels reached in place of those demanded, to four digits that are proved."""
+    digits = {metric: ceil if metric == "missed" else floor for metric in body["reached"]}
+    reached = [{"metric": m, "level": digits[m](1e4 * level) / 1e4} for m, level in body["reached"].items()]
+    return {**body, "metrics": reached}
+
+
+def promised_levels(body: Mapping[str, Any], language: str) -> str:
+    """Say the levels of a body's metrics in words."""
     within = body.get("within")
     words = {
         "accuracy": (
@@ -174,8 +184,8 @@ class Certificate:
             body = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{path} can't be read as a certificate: {error}") from error
-        if not isinstance(body, dict) or body.get("format") != FORMAT:
-            raise InputError(f"{path} is not a certificate of the format {FORMAT}")
+        if not isinstance(body, dict) or body.get("format") not in (FORMAT, LIVING_FORMAT):
+            raise InputError(f"{path} is not a certificate of the format {FORMAT} or {LIVING_FORMAT}")
         return cls(body)
 
     def verify(self, truth: ArrayLike, answers: ArrayLike | None = None) -> dict[str, float]:

@@ -19,7 +19,7 @@ from fractions import Fraction
 from itertools import compress
 from typing import Any
 
-FORMAT = "rowsight-certificate/1"
+FORMAT, LIVING, VERSION = "rowsight-certificate/1", "rowsight-living/1", "rowsight-living-version/1"
 
 MOST_CODES = 1 << 16
 Strata = bytes | array  # type: ignore[type-arg]  # codes of one byte, or array("H"): ten million rows in 10 or 20 MB
@@ -176,7 +176,8 @@ def check_claim(body: dict[str, Any], claim: dict[str, Any], strata: Strata) -> 
     """Check one claim; return the rows without an answer that it accounts for."""
     levels = {m["metric"]: m["level"] for m in body["metrics"]}
     check(claim["metric"] in levels, f"no level is stated for {claim['metric']}")
-    check(claim["budget"] == budget_of(body, claim, levels[claim["metric"]]), "the budget is another one")
+    whole = body["format"] == FORMAT  # a version of a living table is held against the budget of all its versions
+    check(not whole or claim["budget"] == budget_of(body, claim, levels[claim["metric"]]), "the budget is another one")
     proved, silent = claim["lost"], 0
     if claim["test"] is not None:
         test = body["proof"]["tests"][claim["test"]]
@@ -213,21 +214,75 @@ def check_counts(body: dict[str, Any], accounted: int) -> None:
         check(accounted == body["unanswered"] + body["skipped"], "rows without an answer are unaccounted for")
         wrong = sum(claim["remaining"] for claim in proof["claims"])
         check(math.isclose(body["reached"]["accuracy"], 1 - wrong / rows if rows else 1.0), "another bound is reached")
-    words = body["statement"]
-    for text in words.values():
-        check(f"{rows:,}" in text, "the sentence speaks of another number of rows")
+    check_words(body)
+
+
+def check_words(body: dict[str, Any]) -> None:
+    """Check that the sentences name these rows and levels."""
+    for text in body["statement"].values():
+        check(f"{body['rows']:,}" in text, "the sentence speaks of another number of rows")
         check(all(f"{100 * m['level']:.4g}%" in text for m in body["metrics"]), "the sentence promises another level")
+
+
+def check_living(body: dict[str, Any]) -> None:
+    """Check the certificate of a living table: each version's proof, the shares of d, the sums over the rows that stand."""
+    versions, claims = body["proof"]["versions"], body["proof"]["claims"]
+    spent = [check_version(body, version["certificate"], version["standing"]) for version in versions]
+    check(len(set(filter(None, spent))) == len([*filter(None, spent)]), "two versions spend the same share")
+    rows, kept, proxied, lost = (sum(v["standing"][n] for v in versions) for n in ("rows", "kept", "proxied", "lost"))
+    check([body["rows"], body["proxied"], body["asked"]] == [rows, proxied, rows - proxied - lost], "rows don't add up")
+    check([claim["metric"] for claim in claims] == [m["metric"] for m in body["metrics"]], "other metrics are claimed")
+    for claim, stated in zip(claims, body["metrics"], strict=True):
+        remaining = sum(still_wrong(version, claim["metric"]) for version in versions)
+        check(
+            [claim["rows"], claim["kept"], claim["remaining"]] == [rows, kept, remaining],
+            "the versions add up otherwise",
+        )
+        check(claim["budget"] == budget_of(body, claim, stated["level"]), "the budget is another one")
+        check(claim["holds"] == (remaining <= claim["budget"]), "the claim's verdict doesn't follow")
+    check(body["certified"] == all(claim["holds"] for claim in claims), "the verdict doesn't follow")
+    check_words(body)
+
+
+def check_version(body: dict[str, Any], version: dict[str, Any], standing: dict[str, int]) -> int | None:
+    """Check one version of a living table; return the index of the share of d that it spent, if it drew rows."""
+    for name in ("name", "metrics", "within"):
+        check(version[name] == body[name], f"a version has another {name}")
+    if len(version["oracle"]) <= 1:  # of others no bound is used
+        check_proof(version, VERSION)
+    index, share = version["index"], 1 - Fraction(repr(version["confidence"]))
+    check(
+        share <= (1 - Fraction(repr(body["confidence"]))) / (index * (index + 1)),
+        "a version spends more than its share",
+    )
+    check(0 <= standing["accepted"] <= standing["proxied"] <= version["proxied"], "more rows stand than were answered")
+    return index if version["certifying"] else None
+
+
+def still_wrong(version: dict[str, Any], metric: str) -> int:
+    """Bound the wrong answers among those of a version's rows that stand; nothing is proved where its model changed."""
+    body, rows = version["certificate"], version["standing"]
+    pool = {"accuracy": rows["proxied"], "precision": rows["accepted"]}.get(metric, rows["proxied"] - rows["accepted"])
+    proved = body["proof"]["claims"] if len(body["oracle"]) <= 1 else []
+    bounds = [c["remaining"] - c["lost"] for c in proved if c["metric"] == metric]
+    return int(min([pool, *bounds]) + (0 if metric == "precision" else rows["lost"]))
+
+
+def check_proof(body: dict[str, Any], form: str) -> None:
+    """Check one certificate: its digest, its draws, its claims and its totals, or those of its versions."""
+    check(body["format"] == form, f"this is not a certificate of the format {form}")
+    rest = {name: value for name, value in body.items() if name != "digest"}
+    check(digest_of(rest) == body["digest"], "the certificate was changed after it was made")
+    if form == LIVING:
+        return check_living(body)
+    strata = strata_of(body["proof"], body["rows"])
+    return check_counts(body, sum(check_claim(body, claim, strata) for claim in body["proof"]["claims"]))
 
 
 def verify(body: dict[str, Any]) -> str:
     """Replay the proof in ``body``. Returns its statement; raises ``Refuted`` with the first thing that isn't so."""
     try:
-        check(body["format"] == FORMAT, f"this is not a certificate of the format {FORMAT}")
-        rest = {name: value for name, value in body.items() if name != "digest"}
-        check(digest_of(rest) == body["digest"], "the certificate was changed after it was made")
-        strata = strata_of(body["proof"], body["rows"])
-        accounted = sum(check_claim(body, claim, strata) for claim in body["proof"]["claims"])
-        check_counts(body, accounted)
+        check_proof(body, LIVING if body["format"] == LIVING else FORMAT)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, StopIteration, zlib.error) as error:
         raise Refuted(f"the certificate is malformed ({type(error).__name__}: {error})") from error
     return str(body["statement"]["en"])

@@ -104,7 +104,7 @@ class Ask:
 
     ``drop``: keep only the rows answered yes. ``show``: let the two columns come out. ``question`` is an
     ``operators.Question``; the plan needs to know of it only its template. ``vectors``: a column that the proxy sees
-    beside the words.
+    beside the words. ``follow`` names a question that is asked again as its table grows.
     """
 
     input: Node
@@ -114,6 +114,7 @@ class Ask:
     show: bool = True
     guarantee: Guarantee | None = None
     vectors: str | None = field(default=None, compare=False)
+    follow: str | None = None
 
     def __post_init__(self) -> None:
         self.question.template.check(self.input.columns)

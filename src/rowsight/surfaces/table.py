@@ -71,6 +71,7 @@ class Table:
         by: str | None = None,
         into: str | None = None,
         keep_all: bool = False,
+        follow: str | None = None,
     ) -> Table:
         """Keep the rows for which the answer to ``question`` is yes.
 
@@ -78,11 +79,13 @@ class Table:
         ``precision`` and/or ``recall``, or ``accuracy``, few rows are asked and a certificate says how right the rest
         is, with probability ``confidence`` (.95); with ``missed`` it says that at most this share of all rows should have
         been kept and were not. ``by`` names a column in each group of which it must hold. A level may be ``"best"``: the
-        best that the run's budget buys; ``certify`` asks that of precision and recall.
+        best that the run's budget buys; ``certify`` asks that of precision and recall. ``follow`` names a question that is
+        asked again as the table grows: new rows alone are paid for, and the certificate is extended to them.
         """
         levels = {"precision": precision, "recall": recall, "accuracy": accuracy, "missed": missed}
         demand = {**levels, "certify": certify, "confidence": confidence, "by": by}
-        return self._ask("filter", question, {}, demand, into, drop=not keep_all, show=keep_all or into is not None)
+        show = keep_all or into is not None
+        return self._ask("filter", question, {}, demand, into, drop=not keep_all, show=show, follow=follow)
 
     def missed(self, at_most: float, *, confidence: float | None = None, by: str | None = None) -> Table:
         """Certify of the filter that made this table that it overlooks almost nothing.
@@ -109,10 +112,14 @@ class Table:
         confidence: float | None = None,
         by: str | None = None,
         into: str | None = None,
+        follow: str | None = None,
     ) -> Table:
-        """Give every row one of ``labels`` (a list, or a mapping of label to description), or with ``several`` all that fit."""
+        """Give every row one of ``labels`` (a list, or a mapping of label to description), or with ``several`` all that fit.
+
+        Guarantees and ``follow`` as in ``filter``.
+        """
         demand = {"accuracy": accuracy, "certify": certify, "confidence": confidence, "by": by}
-        return self._ask("classify", question, {"labels": labels, "several": several}, demand, into)
+        return self._ask("classify", question, {"labels": labels, "several": several}, demand, into, follow=follow)
 
     def extract(self, question: str, fields: Any, *, into: str | None = None) -> Table:
         """Read typed fields out of every row: ``fields`` is a pydantic model, a dict of types, or a JSON Schema."""
@@ -129,10 +136,14 @@ class Table:
         confidence: float | None = None,
         by: str | None = None,
         into: str | None = None,
+        follow: str | None = None,
     ) -> Table:
-        """Give every row a number in ``range``. ``accuracy`` is the share of rows ``within`` a tolerance of the model's."""
+        """Give every row a number in ``range``. ``accuracy`` is the share of rows ``within`` a tolerance of the model's.
+
+        ``follow`` as in ``filter``.
+        """
         demand = {"accuracy": accuracy, "certify": certify, "within": within, "confidence": confidence, "by": by}
-        return self._ask("score", question, {"range": range}, demand, into)
+        return self._ask("score", question, {"range": range}, demand, into, follow=follow)
 
     def complete(self, question: str, *, into: str | None = None) -> Table:
         """Write a text about every row."""
@@ -355,14 +366,14 @@ class Table:
         *,
         drop: bool = False,
         show: bool = True,
+        follow: str | None = None,
     ) -> Table:
         declaration = operator(name)
         every = dict.fromkeys(("accuracy", "precision", "recall", "missed", "confidence", "within", "by"))
         guarantee = demanded(**{**every, **demand}, offered=declaration.metrics, operator=name)
         asked = declaration.question(question, **parameters)
-        return Table(
-            self._session, Ask(self._plan, asked, DEFAULT_INTO if into is None else into, drop, show, guarantee)
-        )
+        column = DEFAULT_INTO if into is None else into
+        return Table(self._session, Ask(self._plan, asked, column, drop, show, guarantee, follow=follow))
 
     def __repr__(self) -> str:
         return f"<Table of {', '.join(self.columns)}>\n{self.explain()}"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rowsight.execution.cascade.accuracy import Known
+    from rowsight.execution.cascade.earlier import Earlier
     from rowsight.execution.cascade.protocol import Cascade, Rows
     from rowsight.plan.guarantee import Guarantee
 
@@ -30,6 +31,7 @@ def cascade_for(
     groups: NDArray[np.int64] | None,
     attempt: int,
     middle: bool = False,
+    earlier: Earlier | None = None,
 ) -> Cascade:
     """Return the cascade for a guarantee's metrics; arguments as in ``accuracy_cascade``.
 
@@ -44,6 +46,6 @@ def cascade_for(
         return zones(rows, guarantee, seed, known, groups, attempt).steps()
     if accuracy:
         return accuracy_cascade(
-            rows, guarantee, classes=classes, seed=seed, known=known, groups=groups, attempt=attempt
+            rows, guarantee, classes=classes, seed=seed, known=known, groups=groups, attempt=attempt, earlier=earlier
         )
-    return zones_cascade(rows, guarantee, seed=seed, known=known, groups=groups, attempt=attempt)
+    return zones_cascade(rows, guarantee, seed=seed, known=known, groups=groups, attempt=attempt, earlier=earlier)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rowsight.core.errors import InputError
+from rowsight.execution.cascade.earlier import PROBE, Earlier, Learnt
+from rowsight.execution.cascade.frozen import FrozenGuesses
 from rowsight.execution.cascade.learner import Learner
 from rowsight.execution.cascade.prefix import NESTED, WEIGHTS, PrefixTrial
 from rowsight.execution.cascade.protocol import SKIPPED, Ask, Decision, Dry, Freeze, Note
@@ -41,6 +43,8 @@ PLANNED = 100_000
 """Rows on which a large table is planned."""
 TRAINED = 5_000
 """Labels beyond which the proxy isn't refitted."""
+EARLIER = 3_000
+"""Labels of earlier versions that train, the latest: a fit takes as long as the cube of the labels."""
 FIRST = 100
 """Uniform rows asked first."""
 ROUNDS = 40
@@ -65,14 +69,16 @@ def accuracy_cascade(
     known: Known | None = None,
     groups: NDArray[np.int64] | None = None,
     attempt: int = 1,
+    earlier: Earlier | None = None,
 ) -> Cascade:
     """Certify ``guarantee.accuracy`` over ``rows``; in every group where ``groups`` (a code a row) is given.
 
     ``classes``: how many class codes there are; ``None`` for scores (floats; right when within ``guarantee.within``).
     ``known``: positions and answers that the ledger holds already; they count as asked and train, and aren't drawn.
     ``attempt``: the how-manieth try at this table, question and model. The generator asks every row at most once.
+    ``earlier``: what the versions before this one of a living table leave to it.
     """
-    return (yield from AccuracyRun(rows, guarantee, classes, seed, known, groups, attempt).steps())
+    return (yield from AccuracyRun(rows, guarantee, classes, seed, known, groups, attempt, earlier).steps())
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +104,13 @@ class AccuracyRun:
         known: Known | None,
         groups: NDArray[np.int64] | None,
         attempt: int,
+        earlier: Earlier | None = None,
     ) -> None:
         if groups is not None and groups.max(initial=0) >= MOST_GROUPS:
             most = f"{MOST_GROUPS:,} can be certified at most"
             raise InputError(f"by={guarantee.by} has {groups.max() + 1:,} groups; {most}")
         self.rows, self.guarantee, self.seed, self.attempt = rows, guarantee, seed, attempt
+        self.earlier = earlier
         self.count = rows.count
         self.random = np.random.default_rng(seed)
         self.answers: NDArray[Any] = np.full(
@@ -113,6 +121,8 @@ class AccuracyRun:
         self.sizes = [self.count] if groups is None else np.bincount(self.group, minlength=1).tolist()
         self.level = guarantee.accuracy or 0.0
         self.budgets = [allowed_errors(self.level, size) for size in self.sizes]
+        if earlier is not None:
+            self.budgets = [earlier.carried.budget("accuracy", self.level, rows=self.count)]
         failure = float(1 - Fraction(repr(float(guarantee.confidence))))
         self.share = attempt_share(failure, attempt)
         self.proxy = Learner(classes, guarantee.within)
@@ -167,15 +177,19 @@ class AccuracyRun:
     def _train(self) -> Steps:
         self._choose_sample()
         order = self.random.permutation(self.uniform)
-        asked = min(FIRST, self.uniform)
+        asked = min(self._first(), self.uniform)
         while asked:
             self.fair[order[:asked]] = True
             yield from self._ask(self.sample[order[:asked]], "uniform")
             yield from self._look("uniform")
-            if asked == self.uniform or asked >= self._enough(self.plan):
+            if asked == self.uniform or asked >= max(self._enough(self.plan), self._first()):
                 break
-            asked = min(2 * asked, self.uniform)
+            asked = min(max(2 * asked, self._first()), self.uniform)
         yield from self._active()
+
+    def _first(self) -> int:
+        """Uniform rows that are asked whatever the plan: few where earlier labels fit."""
+        return FIRST if self.earlier is None or self.earlier.labels is None else PROBE
 
     def _choose_sample(self) -> None:
         """Take the rows to plan on: all, or a uniform sample (first) and known rows (after it)."""
@@ -232,7 +246,12 @@ class AccuracyRun:
         labelled = np.flatnonzero(self.answered[self.sample])
         if len(labelled) > TRAINED:
             labelled = np.sort(self.random.choice(labelled, TRAINED, replace=False))
-        self.risk = self.proxy.refit(self.features, labelled, self.answers[self.sample], self.fair) + self.ties
+        answers = self.answers[self.sample]
+        if self.earlier is not None:
+            drawn = np.flatnonzero(self.fair & self.answered[self.sample])
+            self.earlier.observe(self.features, drawn, answers)
+        labels = None if self.earlier is None or self.earlier.labels is None else self.earlier.labels.last(EARLIER)
+        self.risk = self.proxy.refit(self.features, labelled, answers, self.fair, labels) + self.ties
 
     def _cuts(self) -> list[Cut]:
         """Choose each group's cut for the errors that it may hold."""
@@ -412,7 +431,24 @@ class AccuracyRun:
                 final[open_rows] = self.guesses[open_rows]
         pools = [self._pool(pool, t) for pool, t in zip(record.get("pools", []), trials, strict=False)]
         body = self._body(record, claims, pools, final, counts)
-        return Decision(final, self.asked.copy(), body, self._summary(trials, body))
+        learnt = None if self.earlier is None else self._learnt(trials)
+        return Decision(final, self.asked.copy(), body, self._summary(trials, body), learnt=learnt)
+
+    def _learnt(self, trials: list[PrefixTrial]) -> Learnt:
+        """Return the rows that were answered, and the frozen proxy with the share of rows that it may get wrong."""
+        fair = np.zeros(self.count, dtype=bool)
+        fair[self.sample[self.fair]] = True
+        rows = np.flatnonzero(self.answered)
+        trial = trials[0] if trials else None
+        inside = np.empty(0, dtype=np.int64) if trial is None else trial.inside()
+        if trial is None or trial.aim is None or not len(inside) or self.proxy.model is None:
+            return Learnt(rows, fair[rows], None)
+        cut = float(self.scored[inside].max())
+        outside = np.setdiff1d(rows, inside)
+        outside = outside[self.scored[outside] <= cut]
+        misjudged = int(self.proxy.wrong(self.answers[outside], self.guesses[outside]).sum())
+        errors = trial.bounds[trial.aim].upper + misjudged
+        return Learnt(rows, fair[rows], FrozenGuesses.of(self.proxy, cut, errors, self.count))
 
     def _claim(self, group: int, trial: PrefixTrial | None) -> tuple[dict[str, Any], NDArray[np.integer[Any]]]:
         nobody = np.empty(0, dtype=np.int64)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import expit
 
+from rowsight.execution.cascade.labels import Labels
 from rowsight.proxies import ridge
 from rowsight.proxies.calibration import platt
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 LEVELS = 24
 """Steps to which answers of a score are rounded for its proxy."""
+CALIBRATING = 200
+"""Fair rows to which those of earlier versions fill up a version's own."""
 CHOSEN_WEIGHT = 0.2
 """How much a row that was chosen for its doubt tells of the classes' frequencies, means and spread."""
 
@@ -26,6 +29,8 @@ class Learner:
         self.scores = classes is None
         self.classes = classes or 0
         self.within = within or 0.0
+        self.model: ridge.RidgeDiscriminant | None = None
+        self.slope, self.shift = 1.0, 0.0
         self.quality: float | None = None
         """Share of the uniform rows that the proxy gets right without having seen them."""
         self.guesses: NDArray[Any] = np.empty(0)
@@ -37,24 +42,48 @@ class Learner:
         return np.asarray(answers != guesses)
 
     def refit(
-        self, features: Any, labelled: NDArray[np.int64], answers: NDArray[Any], fair: NDArray[np.bool_]
+        self,
+        features: Any,
+        labelled: NDArray[np.int64],
+        answers: NDArray[Any],
+        fair: NDArray[np.bool_],
+        earlier: Labels | None = None,
     ) -> NDArray[np.float64]:
-        """Fit on the labelled rows; return how likely each row's guess is wrong (labelled rows: left out)."""
+        """Fit on the labelled rows; return how likely each row's guess is wrong (labelled rows: left out).
+
+        ``earlier``: labels of rows that aren't among these; they train, and fill up the rows that calibrate.
+        """
         size = len(answers)
-        if not len(labelled):
+        if not len(labelled) and earlier is None:
             self.guesses, self.model = np.zeros(size, dtype=answers.dtype), None
             return np.ones(size)
-        codes = self._encode(answers[labelled])
-        weights = np.where(fair[labelled], 1.0, CHOSEN_WEIGHT)
-        self.model = ridge.fit(features[labelled], codes, max(self.classes, 1), weights=weights)
+        labels = Labels.joined(earlier, features[labelled], answers[labelled], fair[labelled])
+        codes = self._encode(labels.answers)
+        weights = np.where(labels.fair, 1.0, CHOSEN_WEIGHT)
+        self.model = ridge.fit(labels.features, codes, max(self.classes, 1), weights=weights)
         chances = self.model.predict_proba(features)
-        chances[labelled] = self.model.left_out
+        chances[labelled] = self.model.left_out[len(labels) - len(labelled) :]
         self.guesses, doubt = self._choose(chances)
         check = labelled[fair[labelled]]
         wrong = self.wrong(answers[check], self.guesses[check])
         self.quality = float(1 - wrong.mean()) if len(check) else None
-        self._slope, self._shift = platt(_logit(doubt[check]), wrong) if len(check) else (1.0, 0.0)
+        doubts, errors = doubt[check], wrong
+        if earlier is not None:
+            doubts, errors = self._filled(labels, len(labelled), doubts, errors)
+        self.slope, self.shift = platt(_logit(doubts), errors) if len(doubts) else (1.0, 0.0)
         return self._calibrated(doubt)
+
+    def _filled(
+        self, labels: Labels, own: int, doubts: NDArray[np.float64], errors: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Put the latest of the earlier fair labels before a version's own, as far as these are few."""
+        missing = CALIBRATING - len(doubts)
+        if missing <= 0 or self.model is None:
+            return doubts, errors
+        old = np.flatnonzero(labels.fair[: len(labels) - own])[-missing:]
+        guesses, doubt = self._choose(self.model.left_out[old])
+        wrong = self.wrong(labels.answers[old], guesses)
+        return np.concatenate([doubt, doubts]), np.concatenate([wrong, errors])
 
     def answer(self, features: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
         """Guess for new rows, and how likely each guess is wrong."""
@@ -67,10 +96,13 @@ class Learner:
         if not self.scores:
             # Codes beyond the classes are rare answers: the proxy knows them as one, whose guess is never right.
             return np.minimum(np.asarray(answers, dtype=np.int64), self.classes - 1)
-        self.values = np.unique(np.quantile(answers, np.linspace(0, 1, LEVELS), method="nearest"))
-        self.classes = len(self.values)
-        self.agreement = (np.abs(self.values[:, None] - self.values[None, :]) <= self.within).astype(float)
+        self.set_values(np.unique(np.quantile(answers, np.linspace(0, 1, LEVELS), method="nearest")))
         return np.asarray(np.abs(answers[:, None] - self.values).argmin(axis=1), dtype=np.int64)
+
+    def set_values(self, values: NDArray[np.float64]) -> None:
+        """Set the numbers that are the classes of a score."""
+        self.values, self.classes = values, len(values)
+        self.agreement = (np.abs(values[:, None] - values[None, :]) <= self.within).astype(float)
 
     def _choose(self, chances: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[np.float64]]:
         if not self.scores:
@@ -82,7 +114,7 @@ class Learner:
         return self.values[best], 1 - right[np.arange(len(best)), best]
 
     def _calibrated(self, doubt: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(expit(self._shift + self._slope * _logit(doubt)))
+        return np.asarray(expit(self.shift + self.slope * _logit(doubt)))
 
 
 def _logit(doubt: NDArray[np.float64]) -> NDArray[np.float64]:

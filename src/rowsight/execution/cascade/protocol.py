@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
 
+    from rowsight.execution.cascade.earlier import Learnt
+
 UNANSWERED = -1
 """The code of a row that the oracle could not answer (refused, failed): never mended, always counted against the budget."""
 SKIPPED = -2
@@ -105,7 +107,8 @@ class Decision:
 
     answers: one per row, of the same kind as the replies to ``Ask``; asked: whether the row's answer is the oracle's
     (bool, N); certificate: the JSON-serialisable body of the certificate; summary: what ``explain()`` shows; helped: which
-    rows the proxy answered with the middle model's answer before it (bool, N), ``None`` without a middle model.
+    rows the proxy answered with the middle model's answer before it (bool, N), ``None`` without a middle model; learnt: what
+    a later version of the table can start from, where there may be one.
     """
 
     answers: NDArray[Any]
@@ -113,6 +116,7 @@ class Decision:
     certificate: dict[str, Any]
     summary: dict[str, Any] = field(default_factory=dict)
     helped: NDArray[np.bool_] | None = None
+    learnt: Learnt | None = None
 
 
 class Dry(Exception):  # noqa: N818 - a signal between a cascade's steps, not an error

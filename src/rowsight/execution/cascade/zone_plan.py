@@ -24,7 +24,8 @@ RUIN = 1.0
 class Demand:
     """Precision and recall demanded (1.0: no error of that kind is allowed), and the failure probability of each.
 
-    ``missed``: in place of a recall, the rows of the table that may be missed.
+    ``missed``: in place of a recall, the rows of the table that may be missed. ``spare_missed``, ``spare_false``: errors that
+    earlier versions of a living table leave to this one.
     """
 
     precision: float
@@ -32,10 +33,12 @@ class Demand:
     precision_level: float
     recall_level: float
     missed: float | None = None
+    spare_missed: float = 0.0
+    spare_false: float = 0.0
 
     def may_miss(self, positives: float) -> float:
         """Rows that the rejected zone may miss, of so many positives."""
-        return (1 - self.recall) * positives if self.missed is None else self.missed
+        return (1 - self.recall) * positives + self.spare_missed if self.missed is None else self.missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ def plan_zones(
     positives = known_positives + max(float(missed[-1]), 0.0)
     losable = demand.may_miss(positives)
     kept = positives * (1 if demand.recall == 1 else (1 + demand.recall) / 2)
-    budget = kept * (1 - demand.precision) / demand.precision
+    budget = kept * (1 - demand.precision) / demand.precision + demand.spare_false
 
     def priced(sizes: NDArray[np.int64]) -> tuple[int, int, float, float]:
         """Return the sizes of both zones, of those given, that cost least, and the labels that certify them."""

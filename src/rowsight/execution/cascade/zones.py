@@ -25,12 +25,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rowsight.execution.cascade.earlier import PROBE, Earlier, Learnt
+from rowsight.execution.cascade.frozen import FrozenZones
+from rowsight.execution.cascade.labels import Labels
 from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask, Decision, Dry, Freeze, Note
 from rowsight.execution.cascade.ranks import group_codes, lowest, row_numbers
 from rowsight.execution.cascade.zone_plan import Demand, ZonePlan, plan_again, plan_zones
 from rowsight.execution.cascade.zone_trial import ZoneTrial
 from rowsight.guarantees.certificate import pack, plain, seal, sentences
-from rowsight.guarantees.certify import allowed_errors, attempt_share
+from rowsight.guarantees.certify import attempt_share
+from rowsight.guarantees.drift import established_rate
+from rowsight.guarantees.living import Carried
 from rowsight.proxies import linear
 
 if TYPE_CHECKING:
@@ -81,13 +86,15 @@ def zones_cascade(
     known: Known | None = None,
     groups: NDArray[np.int64] | None = None,
     attempt: int = 1,
+    earlier: Earlier | None = None,
 ) -> Cascade:
     """Certify a filter's ``precision`` and/or its ``recall`` or ``missed``; in every group where ``groups`` is given.
 
     ``known``: positions and answers that the ledger holds already; they count as asked and train, and aren't drawn.
     ``attempt``: the how-manieth try at this table, question and model. The generator asks every row at most once.
+    ``earlier``: what the versions before this one of a living table leave to it.
     """
-    return (yield from ZonesRun(rows, guarantee, seed, known, groups, attempt).steps())
+    return (yield from ZonesRun(rows, guarantee, seed, known, groups, attempt, earlier).steps())
 
 
 class ZonesRun:
@@ -101,8 +108,11 @@ class ZonesRun:
         known: Known | None,
         groups: NDArray[np.int64] | None,
         attempt: int,
+        earlier: Earlier | None = None,
     ) -> None:
         self.rows, self.guarantee, self.seed, self.attempt = rows, guarantee, seed, attempt
+        self.earlier = earlier
+        self.carried = Carried() if earlier is None else earlier.carried
         self.count = rows.count
         self.random = np.random.default_rng(seed)
         self.answers = np.full(self.count, SKIPPED, dtype=np.int8)
@@ -171,7 +181,7 @@ class ZonesRun:
             chosen = np.concatenate([chosen, np.setdiff1d(self.known[0], chosen)[:TRAINED]])
         self.sample = chosen
         self.order = self.random.permutation(self.uniform_size)
-        self.drawn_uniform = min(FIRST, self.uniform_size)
+        self.drawn_uniform = min(FIRST if self._labels is None else PROBE, self.uniform_size)
         self.features = self.rows.features(chosen)
 
     def _train(self) -> Steps:
@@ -185,7 +195,7 @@ class ZonesRun:
             rest = sum(plan.band for plan in self.plans)
             labelled = int(np.sum(self.answers[self.sample] >= 0))
             excess = sum(plan.recall_draws + plan.precision_draws - plan.floor for plan in self.plans)
-            learned = asked >= LEARN * excess
+            learned = asked + (0 if self._labels is None else len(self._labels)) >= LEARN * excess
             enough = learned and rest <= LAST_BAND * asked and self.drawn_uniform >= 0.9 * wanted
             if labelled >= TRAINED or enough:
                 return
@@ -212,7 +222,10 @@ class ZonesRun:
         expected = asked + sum(plan.cost for plan in self.plans)
         if self.count > self.uniform_size:
             expected = min(expected, TRAINED)  # what is asked beyond teaches nothing
-        wanted = min(int(max(UNIFORM_SHARE * expected, FIRST)), int(1.6 * self.drawn_uniform) + 50)
+        least = max(UNIFORM_SHARE * expected, FIRST)
+        if self._labels is not None:
+            least = max(UNIFORM_SHARE * expected - int(self._labels.fair.sum()), PROBE)
+        wanted = min(int(least), int(1.6 * self.drawn_uniform) + 50)
         return min(max(wanted, self.drawn_uniform), self.uniform_size)
 
     def _ask_uniform(self, wanted: int) -> Steps:
@@ -229,18 +242,30 @@ class ZonesRun:
         """Fit on every answer; score the sample, each answered row by a proxy that hasn't seen it."""
         answers = self.answers[self.sample]
         labelled = np.flatnonzero(answers >= 0)
-        features, labels = self.features[labelled], answers[labelled] == 1
-        if len(labelled) == 0:
+        if self.earlier is not None:
+            drawn = self.order[: self.drawn_uniform]
+            self.earlier.observe(self.features, drawn[answers[drawn] >= 0], answers)
+        known = Labels.joined(
+            self._labels, self.features[labelled], answers[labelled], np.zeros(len(labelled), dtype=bool)
+        )
+        features, labels = known.features, known.answers == 1
+        if len(known) == 0:
             self.model, self.scores = None, np.zeros(len(self.sample))
             return
-        if 2 * self.tuned_at <= len(labelled) and self.tuned_at < TUNED:
+        if 2 * self.tuned_at <= len(known) and self.tuned_at < TUNED:
             self.strength, left_out = linear.choose_strength(features, labels)
-            self.tuned_at = len(labelled)
+            self.tuned_at = len(known)
         else:
-            left_out = linear.left_out(features, labels, self.strength, 5 if len(labelled) < 3000 else 3)  # noqa: PLR2004
+            left_out = linear.left_out(features, labels, self.strength, 5 if len(known) < 3000 else 3)  # noqa: PLR2004
         self.model = linear.fit(features, labels, self.strength)
         self.scores = self.model.scores(self.features)
-        self.scores[labelled] = left_out
+        self.scores[labelled] = left_out[len(known) - len(labelled) :]
+        self._earlier_scores = left_out[: len(known) - len(labelled)]
+
+    @property
+    def _labels(self) -> Labels | None:
+        """The labels of earlier versions, as long as they fit."""
+        return None if self.earlier is None else self.earlier.labels
 
     def _plan(self, group: int) -> ZonePlan:
         """Choose the zones of one group from what its uniform rows say (all groups', where it has few)."""
@@ -250,24 +275,22 @@ class ZonesRun:
         own = uniform[self.group[self.sample[uniform]] == group]
         fair = own if len(own) >= FIRST / 2 else uniform
         known = int(np.sum((self.answers == 1) & (self.group == group)))
-        return plan_zones(
-            self.scores[places],
-            known,
-            self.scores[fair],
-            self.answers[self.sample[fair]] == 1,
-            self._demand(group),
-            weights,
-        )
+        scores, labels = self.scores[fair], self.answers[self.sample[fair]] == 1
+        if (earlier := self._labels) is not None:
+            scores = np.concatenate([self._earlier_scores[earlier.fair], scores])
+            labels = np.concatenate([earlier.answers[earlier.fair] == 1, labels])
+        return plan_zones(self.scores[places], known, scores, labels, self._demand(group), weights)
 
     def _demand(self, group: int) -> Demand:
         level = self.share / self.groups / 2 * TRIAL_SHARES[0]
         missed = None if self.guarantee.missed is None else self._may_miss(group)
-        return Demand(self.precision, self.recall, level, level, missed)
+        spare = self.carried.spare("recall", self.recall), self.carried.spare("precision", self.precision)
+        return Demand(self.precision, self.recall, level, level, missed, *spare)
 
     def _may_miss(self, group: int) -> int:
         """Rows of the group that may be missed where that is a share of all its rows; exact."""
         assert self.guarantee.missed is not None
-        return int(Fraction(repr(float(self.guarantee.missed))) * int(np.sum(self.group == group)))
+        return self.carried.budget("missed", self.guarantee.missed, rows=int(np.sum(self.group == group)))
 
     def _standing(self, group: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Places in the sample that stand for one group's unasked rows, lowest scores first, and for how many each.
@@ -365,7 +388,9 @@ class ZonesRun:
             missed = self._may_miss(group)
         else:
             missed = int(max(plan.positives - plan.missed, 0) * (1 - self.recall) / self.recall)
-        return missed, int((1 - self.precision) * plan.positives)
+            missed += int(self.carried.spare("recall", self.recall))
+        spare = int(self.carried.spare("precision", self.precision))
+        return missed, int((1 - self.precision) * plan.positives) + spare
 
     def _freeze(self) -> Freeze:
         pools: list[dict[str, Any]] = []
@@ -480,7 +505,7 @@ class ZonesRun:
 
     def _hoped(self, group: int) -> tuple[int, int]:
         """Return the budgets of the rejected and the accepted zone if precision turns out to be as demanded."""
-        false = allowed_errors(self.precision, self._kept(group))
+        false = self._may_keep(group)
         return self._miss_budget(group, false) - self._lost(group), false
 
     def _kept(self, group: int) -> int:
@@ -491,15 +516,18 @@ class ZonesRun:
 
     def _allowed(self, group: int) -> tuple[int, int]:
         """Errors that may remain now: rows kept wrongly, rows missed."""
-        allowed = allowed_errors(self.precision, self._kept(group))
+        allowed = self._may_keep(group)
         return allowed, self._miss_budget(group, self.trials[group, ACCEPTED][-1].remaining)
 
     def _miss_budget(self, group: int, false: int) -> int:
         """Rows that may be missed if no more than ``false`` of the rows kept are wrong."""
         if self.guarantee.missed is not None:
             return self._may_miss(group)
-        level = Fraction(repr(float(self.recall)))
-        return int((1 - level) / level * max(self._kept(group) - false, 0))
+        return self.carried.budget("recall", self.recall, kept=self._kept(group), false=false)
+
+    def _may_keep(self, group: int) -> int:
+        """Rows that may be kept wrongly."""
+        return self.carried.budget("precision", self.precision, kept=self._kept(group))
 
     def _lost(self, group: int) -> int:
         """Rows of the group without an answer, outside the draws of its rejected zone: each may be a positive missed."""
@@ -567,7 +595,37 @@ class ZonesRun:
                     members = self.trials[g, zone][-1].members
                     final[members[~asked[members]]] = zone
         body = self._body(claims, final, asked, counts)
-        return Decision(final, asked, body, self._summary(body, asked))
+        learnt = None if self.earlier is None else self._learnt()
+        return Decision(final, asked, body, self._summary(body, asked), learnt=learnt)
+
+    def _learnt(self) -> Learnt:
+        """Return the rows that were answered, and the frozen proxy with the shares of rows that it may get wrong."""
+        rows = np.flatnonzero(self.answers >= 0)
+        fair = np.zeros(self.count, dtype=bool)
+        fair[self.sample[self.order[: self.drawn_uniform]]] = True
+        frozen = None
+        if self.trials and self.model is not None and any(trials[-1].drawn for trials in self.trials.values()):
+            low, rejected = self._frozen_zone(REJECTED)
+            high, accepted = self._frozen_zone(ACCEPTED)
+            frozen = FrozenZones(self.model, low, high, (rejected, accepted))
+        return Learnt(rows, fair[rows], frozen)
+
+    def _frozen_zone(self, zone: int) -> tuple[float, float]:
+        """Return the score at which a zone ends, and the share of all rows that was proved to be wrong in it at most.
+
+        Rows that were asked before count, too: by scores of a proxy that hadn't seen them.
+        """
+        trial = self.trials[0, zone][-1]
+        sign = 1.0 if zone == REJECTED else -1.0
+        if not len(trial.members):
+            return -sign * np.inf, 1.0
+        scores = self.zone_scores.astype(np.float64)
+        scores[self.sample] = self.scores
+        cut = float((sign * scores[trial.members]).max())
+        outside = self.answers == 1 - zone
+        outside[trial.members] = False
+        misjudged = int(np.sum(outside & (sign * scores <= cut)))
+        return sign * cut, established_rate(trial.bound.upper + misjudged, self.count)
 
     def _answers_for(self, group: int) -> bool:
         """Whether the proxy answers a group's zones: proved, or drawn from until the run was stopped."""

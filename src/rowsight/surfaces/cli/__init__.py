@@ -37,6 +37,7 @@ _COMMANDS = {
     "runs": ("runs", "List the runs of the ledger."),
     "show": ("runs", "Show one run."),
     "resume": ("runs", "Go on with a run that was stopped."),
+    "follows": ("follows", "List the questions that are followed as their tables grow."),
     "ledger": ("runs", "Look after the ledger: stats, verify, forget, export."),
     "review": ("review", "Draw a random sample of answers for people to review."),
     "audit": ("review", "Say how many answers people agree with, from a filled sheet."),

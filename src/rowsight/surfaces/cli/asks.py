@@ -15,6 +15,7 @@ from rowsight.surfaces.cli.interrupt import interruptible
 from rowsight.surfaces.cli.options import (
     CASCADE_OPTIONS,
     CONFIDENCE_OPTIONS,
+    FOLLOW_OPTION,
     INTO_OPTION,
     LEVELS,
     MODEL_OPTIONS,
@@ -74,7 +75,9 @@ def _flag(parameter: Parameter) -> Callable[..., Any]:
 
 def _levels(declaration: Declaration) -> tuple[Decorator, ...]:
     within = (click.option("--within", type=float, metavar="X", help="Largest difference that counts as right."),)
-    return (*LEVELS.values(), *CONFIDENCE_OPTIONS, *(within if declaration.name == "score" else ()), *CASCADE_OPTIONS)
+    follow = (FOLLOW_OPTION,) if declaration.metrics else ()
+    score = within if declaration.name == "score" else ()
+    return (*LEVELS.values(), *CONFIDENCE_OPTIONS, *score, *CASCADE_OPTIONS, *follow)
 
 
 def ask(declaration: Declaration, values: dict[str, Any], *, resuming: str | None = None) -> int:
@@ -161,6 +164,7 @@ def _accepted(declaration: Declaration, demand: dict[str, Any], values: dict[str
     kept = {"into": values["into"]}
     if declaration.metrics:
         kept |= {name: demand[name] for name in (*declaration.metrics, "certify", "confidence", "by")}
+        kept["follow"] = values.get("follow")
     elif demand["confidence"] is not None or demand["by"] is not None or demand["certify"]:
         raise InputError(f"{declaration.name} has no guarantee; leave --certify, --confidence and --by out")
     if declaration.drops_rows:

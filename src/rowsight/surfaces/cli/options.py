@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 MODEL_OPTIONS = (
     click.option("--model", required=True, metavar="NAME", help="The model to ask."),
     click.option(
@@ -59,7 +60,7 @@ MODEL_OPTIONS = (
     ),
     click.option("--no-ledger", is_flag=True, help="Keep answers only as long as the run."),
     click.option("--store-prompts", is_flag=True, help="Keep prompts in the ledger, too."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    JSON_OPTION,
 )
 ON_FAILURE_OPTION = click.option(
     "--on-failure",
@@ -126,6 +127,9 @@ CONFIDENCE_OPTIONS = (
     click.option("--certify", is_flag=True, help="Without a level: the best promise that --budget buys."),
     click.option("--confidence", type=float, metavar="X", help="Of the guarantee [default: 0.95]."),
     click.option("--by", metavar="COLUMN", help="Hold the guarantee in every group of a column."),
+)
+FOLLOW_OPTION = click.option(
+    "--follow", metavar="NAME", help="Go on as the table grows: only new rows are paid for, the guarantee is extended."
 )
 _RUN_FIELDS = (
     *("model", "base_url", "api_key_env", "endpoints", "concurrency", "rpm", "tpm", "budget", "price_in", "price_out"),

@@ -9,10 +9,8 @@ from typing import Any
 import click
 
 from rowsight.core.errors import InputError
-from rowsight.surfaces.cli.options import STATE_OPTION
+from rowsight.surfaces.cli.options import JSON_OPTION, STATE_OPTION
 from rowsight.surfaces.cli.terminal import say
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 def _state(state: Path | None) -> Path:
@@ -33,7 +31,7 @@ def _when(at: float | None) -> str:
 
 @click.command("runs")
 @STATE_OPTION
-@_JSON
+@JSON_OPTION
 def runs(state: Path | None, *, as_json: bool) -> None:
     """List the runs of the ledger, the newest first."""
     from rowsight.surfaces.cli import show as printing  # noqa: PLC0415 - commands load what they use
@@ -55,7 +53,7 @@ def runs(state: Path | None, *, as_json: bool) -> None:
 @click.command("show")
 @click.argument("run")
 @STATE_OPTION
-@_JSON
+@JSON_OPTION
 def show(run: str, state: Path | None, *, as_json: bool) -> None:
     """Show one run: its command, its account, its report."""
     from rowsight.surfaces.cli import show as printing  # noqa: PLC0415 - commands load what they use
@@ -92,7 +90,7 @@ def _run_dict(run: Any) -> dict[str, Any]:
 @click.argument("run")
 @click.option("--budget", metavar="CAP", help="A new cap over all that the run spends, the past included.")
 @STATE_OPTION
-@_JSON
+@JSON_OPTION
 def resume(run: str, budget: str | None, state: Path | None, *, as_json: bool) -> int:
     """Go on with RUN: the same command, under the same account; what was answered is not asked again."""
     from rowsight.operators import operator  # noqa: PLC0415 - commands load what they use
@@ -131,7 +129,7 @@ def ledger() -> None:
 
 @ledger.command("stats")
 @STATE_OPTION
-@_JSON
+@JSON_OPTION
 def stats(state: Path | None, *, as_json: bool) -> None:
     """Say what the ledger holds."""
     _print(_admin(state).stats(), as_json=as_json)
@@ -139,7 +137,7 @@ def stats(state: Path | None, *, as_json: bool) -> None:
 
 @ledger.command("verify")
 @STATE_OPTION
-@_JSON
+@JSON_OPTION
 def verify(state: Path | None, *, as_json: bool) -> int:
     """Check the ledger's file and what it says of itself."""
     found = _admin(state).verify()
@@ -153,7 +151,7 @@ def verify(state: Path | None, *, as_json: bool) -> int:
 @click.option("--before", metavar="DATE", help="What was recorded before this day (UTC), such as 2026-01-31.")
 @click.option("--failures", "failures_only", is_flag=True, help="Failures only.")
 @STATE_OPTION
-@_JSON
+@JSON_OPTION
 def forget(
     run: str | None, model: str | None, before: str | None, state: Path | None, *, failures_only: bool, as_json: bool
 ) -> None:
@@ -167,7 +165,7 @@ def forget(
 @ledger.command("export")
 @click.argument("path", type=click.Path(path_type=Path))
 @STATE_OPTION
-@_JSON
+@JSON_OPTION
 def export(path: Path, state: Path | None, *, as_json: bool) -> None:
     """Write every answer and failure to PATH (.jsonl or .parquet); a damaged ledger gives what is readable."""
     _print({"exported": _admin(state).export(path), "path": str(path)}, as_json=as_json)
