@@ -114,10 +114,9 @@ def test_a_dear_one_is_not_even_tried():
 
 def test_an_easy_table_needs_none():
     middle = Middle(1000, 2, 0)
-    middle.price = 0.01
-    rows = np.arange(400)
-    assert middle.pilot(rows, rows[:100], HARD * 100 - 1) is None
-    assert middle.pilot(rows, rows[:100], HARD * 100) is not None
+    assert not middle.due(100, 1000, HARD * 100 - 1)
+    assert middle.due(100, 1000, HARD * 100)
+    assert not middle.due(99, 1000, HARD * 100)
 
 
 def test_an_inverted_model_is_as_good_as_a_right_one():

@@ -115,6 +115,15 @@ def test_a_budget_holds_for_both_and_a_run_that_goes_on_ends_the_same(whole, ask
     assert again.to_arrow().equals(whole.to_arrow())
 
 
+def test_it_can_be_stopped_and_goes_on(whole, ask):
+    stopped = ask(accuracy=0.9, stop_when=lambda point: point.calls > 250, **CASCADE)
+    assert stopped.report.stopped
+    assert 250 < stopped.report.calls < whole.report.calls
+    again = ask(accuracy=0.9, **CASCADE)
+    assert again.certificate.body["proof"] == whole.certificate.body["proof"]
+    assert again.report.calls == whole.report.calls - stopped.report.calls
+
+
 def test_with_and_without_are_two_attempts(model, whole, plain, folder):
     ask = asking(model, folder)
     assert whole.certificate.body["attempt"] == 1
