@@ -213,7 +213,8 @@ def test_what_makes_no_sense_is_refused_before_any_call(ask, model, verb, demand
 
 def test_estimates_and_sql_ask_no_middle_model(model, tmp_path):
     table = rowsight.read(TABLE, session=rowsight.Session(state=tmp_path))
-    with pytest.raises(InputError, match=NO_LEVEL):
-        table.share("Is {text} good?", calls=50).run("large", base_url=model.base_url, **CASCADE)
+    for asked in (table.share("Is {text} good?", calls=50), table.themes("{text}", accuracy=0.9)):
+        with pytest.raises(InputError, match="estimates and themes ask no model between"):
+            asked.run("large", base_url=model.base_url, **CASCADE)
     with pytest.raises(InputError, match="SQL asks no model between"):
         rowsight.connect(model="large", **CASCADE)
