@@ -161,8 +161,8 @@ def table() -> str:
     columns = [(right, price) for price in PRICES for right in RIGHT]
     heads = " | ".join(f"{right:.0%} right, 1/{round(1 / price)}" for right, price in columns)
     lines = [
-        f"| predicate | rows | demand | calls without | {heads} | missed |",
-        f"|---|---:|---|---:|{'---:|' * len(columns)}---:|",
+        f"| predicate | rows | demand | calls without | {heads} | seeds | missed |",
+        f"|---|---:|---|---:|{'---:|' * len(columns)}---:|---:|",
     ]
     for name in [n for n in PREDICATES if n in results]:
         label = PREDICATES[name][2]
@@ -179,7 +179,9 @@ def table() -> str:
             misses, runs = misses + sum(r["missed"] and r["certified"] for r in part.values()), runs + len(part)
         calls = np.mean([run["oracle"] for run in without.values()])
         rows = f"{results[name]['rows']:,}"
-        lines.append(f"| {name} | {rows} | {label} | {calls:,.0f} | {' | '.join(cells)} | {misses}/{runs} |")
+        lines.append(
+            f"| {name} | {rows} | {label} | {calls:,.0f} | {' | '.join(cells)} | {len(without)} | {misses}/{runs} |"
+        )
     return "\n".join(lines)
 
 

@@ -90,9 +90,8 @@ def test_it_is_bought_where_words_say_nothing_and_saves_most_of_the_money(demand
 
 
 @pytest.mark.parametrize("demand", [ACCURACY, ZONES], ids=["accuracy", "zones"])
-@pytest.mark.parametrize("said_wrong", [0.5, 0.4])
-def test_what_helps_too_little_costs_the_pilot_and_changes_nothing(demand, said_wrong):
-    features, labels, said = coins(2, said_wrong=said_wrong)
+def test_what_helps_too_little_costs_the_pilot_and_changes_nothing(demand):
+    features, labels, said = coins(2, rows=1800, said_wrong=0.42)
     models, plain = Models(labels, said), Models(labels, said)
     decision, without = run(features, models, demand), run(features, plain, demand, middle=False)
     found = decision.summary["middle"]
@@ -115,10 +114,9 @@ def test_a_dear_one_is_not_even_tried():
 
 def test_an_easy_table_needs_none():
     middle = Middle(1000, 2, 0)
-    middle.price = 0.01
-    rows = np.arange(400)
-    assert middle.pilot(rows, rows[:100], HARD * 100 - 1) is None
-    assert middle.pilot(rows, rows[:100], HARD * 100) is not None
+    assert not middle.due(100, 1000, HARD * 100 - 1)
+    assert middle.due(100, 1000, HARD * 100)
+    assert not middle.due(99, 1000, HARD * 100)
 
 
 def test_an_inverted_model_is_as_good_as_a_right_one():
@@ -235,14 +233,14 @@ def near_the_level(labels, rng):
     return Models(labels, np.where(wrong, 1 - labels, labels).astype(float), price=0.01)
 
 
-@pytest.mark.parametrize("make", [turning, near_the_level])
 @pytest.mark.parametrize("demand", [ACCURACY, ZONES], ids=["accuracy", "zones"])
-def test_a_promise_is_false_no_oftener_than_it_may_be(make, demand):
-    runs, failures, taken = (14 if demand is ACCURACY else 8), 0, 0
+def test_a_promise_is_false_no_oftener_than_it_may_be(demand):
+    runs, failures, taken = (14 if demand is ACCURACY else 6), 0, 0
     for seed in range(runs):
         rng = np.random.default_rng([12, seed])
         features, labels, _ = coins([13, seed], rows=1000, share=0.4)
         labels[rng.choice(1000, 10, replace=False)] = UNANSWERED
+        make = turning if seed % 2 else near_the_level
         models = make(np.maximum(labels, 0), rng)
         models.labels = labels
         decision = run(features, models, demand, seed=seed)

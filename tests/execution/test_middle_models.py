@@ -67,10 +67,16 @@ def right(result):
     return sum(r["good_said"] == r["good"] for r in rows) / len(rows)
 
 
-def test_it_saves_money_and_everything_says_what_it_did(whole, ask, tmp_path):
-    result, plain = whole, ask("plain", accuracy=0.9, price_in=2.0, price_out=8.0)
-    report = result.report
-    assert report.cost < 0.6 * plain.report.cost
+@pytest.fixture(scope="module")
+def plain(model, whole, folder):
+    """The same without a middle model, in a state that knows the run with one."""
+    del whole
+    return asking(model, folder)(accuracy=0.9, price_in=2.0, price_out=8.0)
+
+
+def test_it_saves_money_and_everything_says_what_it_did(whole, plain, tmp_path):
+    result, report = whole, whole.report
+    assert report.cost < 0.6 * plain.report.cost + 0.6 * report.models["large"].cost
     assert right(result) >= 0.9
     large, small = report.models["large"], report.models["small"]
     assert large.rows + small.rows == ROWS - 2
@@ -109,12 +115,20 @@ def test_a_budget_holds_for_both_and_a_run_that_goes_on_ends_the_same(whole, ask
     assert again.to_arrow().equals(whole.to_arrow())
 
 
-def test_with_and_without_are_two_attempts(model, whole, folder):
+def test_it_can_be_stopped_and_goes_on(whole, ask):
+    stopped = ask(accuracy=0.9, stop_when=lambda point: point.calls > 250, **CASCADE)
+    assert stopped.report.stopped
+    assert 250 < stopped.report.calls < whole.report.calls
+    again = ask(accuracy=0.9, **CASCADE)
+    assert again.certificate.body["proof"] == whole.certificate.body["proof"]
+    assert again.report.calls == whole.report.calls - stopped.report.calls
+
+
+def test_with_and_without_are_two_attempts(model, whole, plain, folder):
     ask = asking(model, folder)
     assert whole.certificate.body["attempt"] == 1
     again = ask(accuracy=0.9, **PRICES, cascade="small")
     assert (again.report.calls, again.certificate.body["attempt"]) == (0, 1)
-    plain = ask(accuracy=0.9, price_in=2.0, price_out=8.0)
     assert plain.certificate.body["attempt"] == 2
     assert "middle" not in plain.certificate.body
 
@@ -199,7 +213,8 @@ def test_what_makes_no_sense_is_refused_before_any_call(ask, model, verb, demand
 
 def test_estimates_and_sql_ask_no_middle_model(model, tmp_path):
     table = rowsight.read(TABLE, session=rowsight.Session(state=tmp_path))
-    with pytest.raises(InputError, match=NO_LEVEL):
-        table.share("Is {text} good?", calls=50).run("large", base_url=model.base_url, **CASCADE)
+    for asked in (table.share("Is {text} good?", calls=50), table.themes("{text}", accuracy=0.9)):
+        with pytest.raises(InputError, match="estimates and themes ask no model between"):
+            asked.run("large", base_url=model.base_url, **CASCADE)
     with pytest.raises(InputError, match="SQL asks no model between"):
         rowsight.connect(model="large", **CASCADE)

@@ -14,7 +14,7 @@ from rowsight.calls.request import Usage
 from rowsight.core.errors import InputError
 from rowsight.execution.asking import ask_each
 from rowsight.execution.report import ModelReport
-from rowsight.plan.nodes import Ask, Figure, walk
+from rowsight.plan.nodes import Ask, Figure, Themes, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,9 @@ def check_cascade(plan: Node, options: RunOptions) -> None:
         return
     asks = [n for n in walk(plan) if isinstance(n, Ask)]
     demands = [ask.guarantee for ask in asks if ask.guarantee is not None and ask.guarantee.metrics]
-    if any(isinstance(ask, Figure) for ask in asks) or not demands:
+    if any(isinstance(ask, (Figure, Themes)) for ask in asks):
+        raise InputError("estimates and themes ask no model between proxy and model; leave cascade out")
+    if not demands:
         raise InputError(
             "cascade serves certified answers, and no question here has a level; give one such as accuracy=0.95 or "
             "precision=0.9, recall=0.9, or leave cascade out"

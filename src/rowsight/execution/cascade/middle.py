@@ -32,7 +32,7 @@ PILOT_LABELLED = 1_000
 PILOT_SHARE = 0.05
 """A pilot may cost this share of what the plan without the middle model still costs."""
 HARD = 5.0
-"""A pilot is made only where the plan still costs this multiple of the labels so far: elsewhere words soon say enough."""
+"""A pilot is made only where the plan still costs this multiple of the rows asked: elsewhere words soon say enough."""
 SAVES = 0.9
 """The middle model is adopted where the plan with it costs at most this share of the plan without."""
 FEWEST, FIRST_SHARE, ENOUGH = 100, 0.05, 400
@@ -137,21 +137,19 @@ class Middle:
         self.verdict = Verdict(int(self.asked.sum()), self.price, without, cost, window, share)
         return self.verdict
 
-    def due(self, asked: int, count: int) -> bool:
-        """Whether rows enough were asked for a pilot, and none was made."""
-        return self.verdict is None and asked >= np.clip(FIRST_SHARE * count, FEWEST, ENOUGH)
+    def due(self, asked: int, count: int, cost: float) -> bool:
+        """Whether rows enough were asked for a pilot, none was made, and the plan still costs many times as much."""
+        enough = asked >= np.clip(FIRST_SHARE * count, FEWEST, ENOUGH)
+        return bool(self.verdict is None and enough and cost >= HARD * asked)
 
     def pilot(
         self, doubtful: NDArray[np.int64], labelled: NDArray[np.int64], cost: float
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-        """Draw the rows of a pilot, of each kind, sorted; ``None`` where the plan costs too little for one to pay."""
-        some, known = min(PILOT, len(doubtful)), min(PILOT_LABELLED, len(labelled))
-        if not some or cost < HARD * len(labelled) or self.price * (some + known) > PILOT_SHARE * cost:
+        """Draw the doubtful rows of a pilot, and take the first labelled ones; ``None`` where that is too dear to pay."""
+        some, known = min(PILOT, len(doubtful)), labelled[:PILOT_LABELLED]
+        if not some or self.price * (some + len(known)) > PILOT_SHARE * cost:
             return None
-        drawn = [
-            np.sort(self.random.choice(rows, n, replace=False)) for rows, n in ((doubtful, some), (labelled, known))
-        ]
-        return drawn[0], drawn[1]
+        return np.sort(self.random.choice(doubtful, some, replace=False)), known
 
     def settle(self) -> None:
         """Fix how answers become features, by those of the pilot."""

@@ -43,7 +43,7 @@ class MiddleAccuracyRun(AccuracyRun):
 
     def _look(self, stage: str) -> Steps:
         yield from super()._look(stage)
-        if self.middle.due(int(self.asked.sum()), self.count):
+        if self.middle.due(int(self.asked.sum()), self.count, priced(self.plan)):
             yield from self._try()
             if self.chosen is not None:
                 yield from super()._look(stage)
@@ -55,6 +55,7 @@ class MiddleAccuracyRun(AccuracyRun):
         without = priced(self.plan)
         window = self._window()
         labelled = np.flatnonzero(self.answered[self.sample])
+        labelled = labelled[np.argsort(~self.fair[labelled], kind="stable")]  # uniform rows first: they calibrate
         drawn = yield from self.middle.try_on(self.sample, window, labelled, without)
         if drawn is None:
             return

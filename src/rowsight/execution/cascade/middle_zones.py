@@ -44,7 +44,7 @@ class MiddleZonesRun(ZonesRun):
 
     def _look(self) -> Steps:
         yield from super()._look()
-        if self.middle.due(int(self.asked.sum()), self.count):
+        if self.middle.due(int(self.asked.sum()), self.count, self._price()):
             yield from self._try()
             if self.chosen is not None:
                 yield from super()._look()
@@ -55,7 +55,9 @@ class MiddleZonesRun(ZonesRun):
         """Ask the middle model about a few rows, price the plan with it and without, and adopt it where that saves."""
         without = self._price()
         windows = self._windows()
-        labelled = np.flatnonzero(self.answers[self.sample] >= 0)
+        order = np.concatenate([self.order[: self.drawn_uniform], np.arange(len(self.sample))])
+        order = order[np.sort(np.unique(order, return_index=True)[1])]  # uniform rows first: they calibrate
+        labelled = order[self.answers[self.sample[order]] >= 0]
         drawn = yield from self.middle.try_on(self.sample, np.flatnonzero(windows[-1]), labelled, without)
         if drawn is None:
             return
