@@ -167,6 +167,8 @@ def table() -> str:
     for name in [n for n in PREDICATES if n in results]:
         label = PREDICATES[name][2]
         found = results[name][label]
+        if not all(_key(middle) in found for middle in columns):
+            continue  # under way
         without = found["without"]
         cells, misses, runs = [], 0, 0
         for right, price in columns:
