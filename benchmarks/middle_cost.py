@@ -138,7 +138,7 @@ def measure(options: argparse.Namespace) -> None:
                 done = runs.setdefault(_key(middle), {})
                 if str(seed) not in done:
                     dearer = middle and runs.get(_key((middle[0], PRICES[0])), {}).get(str(seed))
-                    same = dearer and dearer["window"] == 1.0
+                    same = dearer and dearer["adopted"] and dearer["window"] == 1.0
                     done[str(seed)] = (
                         cheaper(dearer, middle[1]) if same else run(features, truth, DEMANDS[label], seed, middle)
                     )
@@ -167,20 +167,23 @@ def table() -> str:
     for name in [n for n in PREDICATES if n in results]:
         label = PREDICATES[name][2]
         found = results[name][label]
+        every = [found.get(_key(middle), {}) for middle in (None, *columns)]
+        seeds = sorted(set.intersection(*map(set, every)))  # the others are under way
+        if not seeds:
+            continue
         without = found["without"]
-        cells, misses, runs = [], 0, 0
+        cells, misses = [], 0
         for right, price in columns:
-            mine = found[f"{right:g} at {price:g}"]
-            ratio = np.mean([mine[s]["money"] / without[s]["money"] for s in mine])
-            adopted = sum(run["adopted"] for run in mine.values())
+            mine = [found[_key((right, price))][seed] for seed in seeds]
+            ratio = np.mean([run["money"] / without[seed]["money"] for run, seed in zip(mine, seeds, strict=True)])
+            adopted = sum(run["adopted"] for run in mine)
             note = "" if adopted == len(mine) else " (not taken)" if not adopted else f" (taken {adopted}/{len(mine)})"
             cells.append(f"{ratio:.2f}{note}")
-        for part in found.values():
-            misses, runs = misses + sum(r["missed"] and r["certified"] for r in part.values()), runs + len(part)
-        calls = np.mean([run["oracle"] for run in without.values()])
-        rows = f"{results[name]['rows']:,}"
+            misses += sum(run["missed"] and run["certified"] for run in mine)
+        calls = np.mean([without[seed]["oracle"] for seed in seeds])
+        counts = f"{len(seeds)} | {misses}/{len(columns) * len(seeds)}"
         lines.append(
-            f"| {name} | {rows} | {label} | {calls:,.0f} | {' | '.join(cells)} | {len(without)} | {misses}/{runs} |"
+            f"| {name} | {results[name]['rows']:,} | {label} | {calls:,.0f} | {' | '.join(cells)} | {counts} |"
         )
     return "\n".join(lines)
 

@@ -117,6 +117,7 @@ def test_an_easy_table_needs_none():
     assert not middle.due(100, 1000, HARD * 100 - 1)
     assert middle.due(100, 1000, HARD * 100)
     assert not middle.due(99, 1000, HARD * 100)
+    assert not Middle(1000, 77, 0).due(1500, 1000, 1e6)
 
 
 def test_an_inverted_model_is_as_good_as_a_right_one():

@@ -37,6 +37,8 @@ SAVES = 0.9
 """The middle model is adopted where the plan with it costs at most this share of the plan without."""
 FEWEST, FIRST_SHARE, ENOUGH = 100, 0.05, 400
 """Labels before a pilot: this share of the rows, within these bounds."""
+PER_CLASS = 20
+"""Labels for each class before a pilot: of classes it has hardly seen, a proxy can't tell what the middle model's word is worth."""
 WIDER = 2.5
 """The widest window of doubtful rows that may be bought, as a multiple of those that the plan would ask."""
 WINDOWS = (0.2, 0.4, 0.6, 0.8, 1.0)
@@ -139,7 +141,7 @@ class Middle:
 
     def due(self, asked: int, count: int, cost: float) -> bool:
         """Whether rows enough were asked for a pilot, none was made, and the plan still costs many times as much."""
-        enough = asked >= np.clip(FIRST_SHARE * count, FEWEST, ENOUGH)
+        enough = asked >= max(np.clip(FIRST_SHARE * count, FEWEST, ENOUGH), PER_CLASS * (self.classes or 0))
         return bool(self.verdict is None and enough and cost >= HARD * asked)
 
     def pilot(
