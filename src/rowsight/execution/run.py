@@ -90,8 +90,8 @@ class Run:
         ``end`` makes a table of its own out of the plan's rows.
         """
         _check_budget(plan, self._options)
-        check_cascade(plan, self._options)
         check_followed(plan, ledger=self._options.ledger, cascade=bool(self._options.cascade))
+        check_cascade(plan, self._options)
         if out is not None:
             check_not_read(out, self._sources.values())
         plan = with_vectors(plan, self._options.features)
