@@ -13,7 +13,8 @@ import pyarrow as pa
 from rowsight.core.errors import InputError, SourceError
 from rowsight.core.scratch import Scratch
 from rowsight.engines.base import text_name
-from rowsight.engines.reading import literal, reading
+from rowsight.engines.lock import lock
+from rowsight.engines.reading import reading
 from rowsight.engines.sources import Files, ReadOnce, Source
 from rowsight.engines.spool import IpcSpool
 from rowsight.plan.nodes import Ask, Limit, Node, Project, Scan, Where
@@ -62,7 +63,7 @@ class DuckDBRelations:
         self._spools = 0
         for number, (name, source) in enumerate(sources.items()):
             self._views[name] = self._view(f"source_{number}", source)
-        self._lock([path for s in sources.values() for path in _paths(s)])
+        lock(self._connection, [path for s in sources.values() for path in _paths(s)], self._directory.name)
 
     def schema(self, node: Node) -> pa.Schema:
         """Return the Arrow schema of a relational node (one without an ``Ask`` below it)."""
@@ -180,14 +181,6 @@ class DuckDBRelations:
         for name, table in self._objects.items():
             cursor.register(name, table)
         return cursor
-
-    def _lock(self, paths: list[str]) -> None:
-        listed = "[" + ", ".join(map(literal, paths)) + "]"
-        directory = literal(self._directory.name + "/")
-        self._connection.execute(f"SET allowed_paths = {listed}")
-        self._connection.execute(f"SET allowed_directories = [{directory}]")
-        self._connection.execute("SET enable_external_access = false")
-        self._connection.execute("SET lock_configuration = true")
 
     def _read(self, sql: str, batch_rows: int) -> pa.RecordBatchReader:
         try:

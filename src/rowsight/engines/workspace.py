@@ -13,6 +13,7 @@ import pyarrow as pa
 from rowsight.core.errors import InputError, SourceError
 from rowsight.core.scratch import Scratch
 from rowsight.engines.duckdb import _first_line, _quoted, _spooled
+from rowsight.engines.lock import lock
 from rowsight.engines.reading import literal, reading
 from rowsight.engines.sources import Files, Source
 
@@ -39,7 +40,11 @@ class Workspace:
             for name, source in sources.items():
                 self.name(name, source)
             if locked:
-                self._lock([p for s in sources.values() if isinstance(s, Files) for p in s.paths])
+                lock(
+                    self._connection,
+                    [p for s in sources.values() if isinstance(s, Files) for p in s.paths],
+                    self._directory.name,
+                )
         except BaseException:
             self.close()
             raise
@@ -133,14 +138,6 @@ class Workspace:
             [database],
         )
         return [row[0] for row in found.fetchall()]
-
-    def _lock(self, paths: list[str]) -> None:
-        listed = "[" + ", ".join(map(literal, paths)) + "]"
-        directory = literal(self._directory.name + "/")
-        self._connection.execute(f"SET allowed_paths = {listed}")
-        self._connection.execute(f"SET allowed_directories = [{directory}]")
-        self._connection.execute("SET enable_external_access = false")
-        self._connection.execute("SET lock_configuration = true")
 
 
 def with_arity(function: Function, arity: int) -> Function:
