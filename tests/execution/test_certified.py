@@ -119,6 +119,18 @@ def test_a_column_of_vectors_helps_the_proxy(run, tmp_path, model):
     assert result.report.calls < run(lambda t: certified_filter(t, accuracy=0.95)).report.calls
 
 
+def test_other_vectors_are_another_attempt(tmp_path, model):
+    table = TABLE.append_column("vector", pa.array([[1.0, 0.5]] * len(TABLE)))
+    read = rowsight.read(table, session=rowsight.Session(state=tmp_path))
+
+    def attempt(features):
+        plan = read.filter(ASKED.filter.prompt, accuracy=0.8)
+        return plan.run("sim", base_url=model.base_url, features=features).certificate.body["attempt"]
+
+    sees = [None, "vector", lambda texts: [[len(t), 1] for t in texts], lambda texts: [[1, len(t)] for t in texts]]
+    assert [attempt(features) for features in [*sees, *sees]] == [1, 2, 3, 4, 1, 2, 3, 4]
+
+
 def test_a_column_of_vectors_is_read_though_it_does_not_come_out(tmp_path, model):
     table = TABLE.append_column("vector", pa.array([[1.0, 0.5]] * len(TABLE)))
     read = rowsight.read(table, session=rowsight.Session(state=tmp_path))

@@ -11,6 +11,7 @@ from base64 import b64decode, b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +63,8 @@ _READ = 16 * _SLICE
 """Rows read from disk at once: rows to ask stand scattered, and each read goes through all of the table."""
 _CHUNK = 16_384
 """Rows scored at once."""
+_SEEN = 64
+"""Rows by whose vectors a proxy's features are told from others."""
 FITTED_ON = 20_000
 """Texts from which the words' weights are learnt."""
 POSITION = "__position"
@@ -229,11 +232,14 @@ class TableRows:
         words = self.words.transform(texts)
         if self._given is None:
             return words
-        if isinstance(self._given, str):
-            vectors = [v for batch in batches for v in batch.column(self._given).to_pylist()]
-        else:
-            vectors = self._given(texts)
-        return csr_matrix(hstack([words, csr_matrix(dense_rows(vectors, len(texts)))], format="csr"))
+        return csr_matrix(hstack([words, csr_matrix(_vectors(self._given, batches, texts))], format="csr"))
+
+
+def _vectors(given: str | Callable[[list[str]], Any], batches: list[pa.RecordBatch], texts: list[str]) -> NDArray[Any]:
+    """Return the user's vectors of some rows: a column of ``batches``, or what a function makes of their texts."""
+    if isinstance(given, str):
+        return dense_rows([v for batch in batches for v in batch.column(given).to_pylist()], len(texts))
+    return dense_rows(given(texts), len(texts))
 
 
 def _joined(arguments: list[Arguments]) -> list[str]:
@@ -426,7 +432,18 @@ class Driver:
         options = self.work.options
         shared = [options.rows_per_call] if self.shares else []
         cascade = [] if self.middle is None else [self.middle.name]
-        return digest([self.guarantee, options.seed, *shared, *cascade])
+        return digest([self.guarantee, options.seed, *shared, *cascade, *self._seen])
+
+    @cached_property
+    def _seen(self) -> list[str]:
+        """Names the vectors that the proxy sees: with others it is another proxy, and hence another attempt."""
+        given, population = self.work.options.features, self.population
+        if given is None or not population.count:
+            return []
+        read = _columns_read(population.spool, population.columns, given if isinstance(given, str) else None)
+        some = population.spool.take(population.places[:_SEEN], read).combine_chunks().to_batches()
+        texts = _joined([a for batch in some for a in arguments_of(batch, population.columns)])
+        return [array_digest(np.round(_vectors(given, some, texts), 3).ravel())]
 
     async def _attempt(self) -> dict[str, Any]:
         """Return this attempt's number and which rows were answered when it began, from the ledger where it began before."""
