@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from documented import put
 from informed_limit import informed_limit
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import SKIPPED, Afford, Ask
@@ -29,7 +30,6 @@ from zones_cost import Rows, load
 
 RESULTS = Path(__file__).parent / "results" / "anytime_curve.json"
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "anytime.md"
-PICTURE = Path(__file__).resolve().parents[1] / "docs" / "anytime.svg"
 TABLES = (
     "sms_spam is_spam",
     "goemotions gratitude",
@@ -112,12 +112,53 @@ def keep(kept: dict[str, Any], name: str, value: dict[str, float]) -> None:
     RESULTS.write_text(json.dumps(kept, indent=0, sort_keys=True), encoding="utf-8")
 
 
+def table(kept: dict[str, Any]) -> str:
+    """The Markdown table of what is measured."""
+    lines = [
+        "| predicate | metric | budget | promised | true | false promises | demanded | informed |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name in TABLES:
+        for kind in KINDS:
+            for budget in BUDGETS:
+                runs = [v for k, v in kept.items() if k.startswith(f"{name}|{kind}|{budget}|")]
+                if runs:
+                    levels = _read_off(kept, f"{name}|{kind}|demanded ", budget), None
+                    if "recall" in kind:
+                        levels = levels[0], _read_off(kept, f"{name}|informed ", budget)
+                    lines.append(_line([name, kind, f"{budget:,}"], runs, levels))
+    return "\n".join(lines)
+
+
+def _line(head: list[str], runs: list[dict[str, float]], levels: tuple[str | None, str | None]) -> str:
+    promised, true = (np.mean([run[figure] for run in runs]) for figure in ("promised", "true"))
+    false = sum(run["true"] < run["promised"] for run in runs)
+    cells = [*head, f"{promised:.3f}", f"{true:.3f}", f"{false} of {len(runs)}", *(level or "–" for level in levels)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _read_off(kept: dict[str, Any], start: str, budget: int) -> str | None:
+    """Return the level whose calls are ``budget``, between measured levels; ``None`` where none was measured."""
+    found = {float(k[len(start) :].split("|")[0]): v["calls"] for k, v in kept.items() if k.startswith(start)}
+    levels = sorted(found)
+    calls = np.maximum.accumulate([found[level] for level in levels]) if levels else np.empty(0)
+    if len(calls) < len(DEMANDED):
+        return None
+    if budget < calls[0]:
+        return f"< {levels[0]:g}"
+    return f"> {levels[-1]:g}" if budget > calls[-1] else f"{np.interp(budget, calls, levels):.3f}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--tables", default=",".join(TABLES))
+    parser.add_argument("--table", action="store_true", help="put the table of what is kept into the docs")
     options = parser.parse_args()
     kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    if options.table:
+        put(PAGE, "anytime", table(kept))
+        return 0
     for name in options.tables.split(","):
         measured(name, options.seeds, kept)
     return 0
