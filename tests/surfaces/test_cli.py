@@ -267,6 +267,10 @@ def test_a_certificate_is_saved_and_verified(cli):
     pq.write_table(pq.read_table("tickets.parquet").slice(1), "other.parquet")
     assert cli("verify", "c.json", "other.parquet", server=None).code == 1
     assert "nothing to save" in cli(*FILTER, "--certificate", "c.json").err
+    Path("none.json").write_text("{}", encoding="utf-8")
+    refused = cli("verify", "none.json", server=None)
+    assert (refused.code, refused.out) == (2, "")
+    assert "rowsight: none.json can't be read as a certificate" in refused.err
 
 
 def test_the_bare_command_shows_its_help(cli):

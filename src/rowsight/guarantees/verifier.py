@@ -288,17 +288,24 @@ def verify(body: dict[str, Any]) -> str:
     return str(body["statement"]["en"])
 
 
+def _read(path: str) -> dict[str, Any]:
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - stands alone
+        body = json.load(file)
+    if not isinstance(body, dict) or not str(body.get("format")).startswith("rowsight-"):
+        raise ValueError("it names no format of Rowsight's")
+    return body
+
+
 def main(arguments: list[str]) -> int:
     """Check the certificate named on the command line: 0 it holds, 1 it is refuted or not certified, 2 bad input."""
     if len(arguments) != 1:
         sys.stderr.write("usage: verifier.py CERTIFICATE.json\n")
         return 2
     try:
-        with open(arguments[0], encoding="utf-8") as file:  # noqa: PTH123 - stands alone
-            body = json.load(file)
+        body = _read(arguments[0])
         statement = verify(body)
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"{arguments[0]} can't be read as a certificate: {error}\n")
+        sys.stderr.write(f"rowsight: {arguments[0]} can't be read as a certificate: {error}\n")
         return 2
     except Refuted as refutation:
         sys.stdout.write(f"REFUTED: {refutation}\n")
