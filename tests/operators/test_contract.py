@@ -59,7 +59,7 @@ def as_json(declaration: Declaration, answer) -> str:
 def test_the_python_verb_takes_what_is_declared(declaration):
     verb = inspect.signature(getattr(Table, declaration.name)).parameters
     declared = {p.name for p in declaration.parameters}
-    levels = {*declaration.metrics, *(("confidence", "by", "certify") if declaration.metrics else ())}
+    levels = {*declaration.metrics, *(("confidence", "by", "certify", "follow") if declaration.metrics else ())}
     own = {"filter": {"keep_all"}, "score": {"within"}}.get(declaration.name, set())
     assert set(verb) == {"self", "question", "into", *declared, *levels, *own}
     assert {p.name for p in declaration.parameters if p.required} == {
