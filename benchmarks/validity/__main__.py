@@ -310,7 +310,7 @@ def main() -> int:
     if "anytime" in options.metrics:
         rows += at_any_moment(options.seeds)
     if "middle" in options.metrics:
-        rows += by_middles(options.seeds // 2)
+        rows += by_middles(options.seeds // 5)
     if "living" in options.metrics:
         rows += living_tables(options.seeds)
     print(f"{time.process_time() - start:.0f} CPU seconds")
