@@ -25,12 +25,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from documented import put
+from replayed import Rows, decided, featurize
 from rowsight.execution.cascade.accuracy import accuracy_cascade
 from rowsight.execution.cascade.protocol import Ask
 from rowsight.guarantees.certify import allowed_errors
 from rowsight.plan.guarantee import Guarantee
 from rowsight.proxies import ridge
-from rowsight.proxies.features import Featurizer
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = Path(__file__).parent / "results" / "accuracy_cost.json"
@@ -71,21 +71,6 @@ PREDICATES: dict[str, tuple[str, str, Callable[[list[Any]], list[Any]]]] = {
 }
 
 
-class Rows:
-    """A table whose features are in memory."""
-
-    def __init__(self, features: Any) -> None:
-        self.all = features
-        self.count = features.shape[0]
-
-    def features(self, rows: np.ndarray) -> Any:
-        return self.all[rows]
-
-    def chunks(self) -> Any:
-        for first in range(0, self.count, 16_384):
-            yield first, self.all[first : first + 16_384]
-
-
 def load(name: str) -> tuple[Any, np.ndarray]:
     """Features and class codes."""
     file, column, coded = PREDICATES[name]
@@ -95,22 +80,14 @@ def load(name: str) -> tuple[Any, np.ndarray]:
         rows = np.sort(np.random.default_rng(0).permutation(len(texts))[:50_000])
         texts, values = [texts[i] for i in rows], [values[i] for i in rows]
     _, codes = np.unique(np.array([str(value) for value in values]), return_inverse=True)
-    sample = np.random.default_rng(1).permutation(len(texts))[:20_000]
-    return Featurizer.fit([texts[i] for i in sample]).transform(texts), codes.astype(np.int64)
+    return featurize(texts), codes.astype(np.int64)
 
 
 def ours(features: Any, truth: np.ndarray, level: float, seed: int) -> dict[str, Any]:
     start = time.process_time()
     guarantee = Guarantee(accuracy=level, confidence=1 - FAILURE)
     steps = accuracy_cascade(Rows(features), guarantee, classes=int(truth.max()) + 1, seed=seed)
-    reply = None
-    while True:
-        try:
-            request = steps.send(reply)
-        except StopIteration as done:
-            decision = done.value
-            break
-        reply = truth[request.rows] if isinstance(request, Ask) else None
+    decision = decided(steps, lambda request: truth[request.rows] if isinstance(request, Ask) else None)
     body = decision.certificate
     seconds = round(time.process_time() - start, 1)
     stages = {"training": body["training"], "certifying": body["certifying"], "seconds": seconds}

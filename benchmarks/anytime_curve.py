@@ -16,17 +16,21 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from documented import put
 from informed_limit import informed_limit
+from replayed import Rows, decided
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import SKIPPED, Afford, Ask
 from rowsight.plan.guarantee import Guarantee
 from rowsight.proxies.features import Featurizer
-from zones_cost import Rows, load
+from zones_cost import load
+
+if TYPE_CHECKING:
+    from rowsight.execution.cascade.protocol import Request
 
 RESULTS = Path(__file__).parent / "results" / "anytime_curve.json"
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "anytime.md"
@@ -43,19 +47,18 @@ KINDS = {"accuracy": ("accuracy",), "precision and recall": ("precision", "recal
 
 def drive(cascade: Any, truth: np.ndarray, money: int) -> tuple[Any, int]:
     """Answer a cascade out of the truth, at most ``money`` rows; return its decision and the rows asked."""
-    reply, spent = None, 0
-    while True:
-        try:
-            request = cascade.send(reply)
-        except StopIteration as done:
-            return done.value, spent
-        reply = None
+    spent = 0
+
+    def answer(request: Request) -> np.ndarray | None:
+        nonlocal spent
         if isinstance(request, Ask):
             reply = truth[request.rows].astype(np.int64)
             reply[max(money - spent, 0) :] = SKIPPED
             spent += min(len(reply), money - spent)
-        elif isinstance(request, Afford):
-            reply = np.array([money - spent])
+            return reply
+        return np.array([money - spent]) if isinstance(request, Afford) else None
+
+    return decided(cascade, answer), spent
 
 
 def achieved(answers: np.ndarray, truth: np.ndarray, kind: str) -> float:

@@ -21,13 +21,14 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit
 
+from replayed import Rows
 from rowsight.execution.cascade.estimating import Estimated, estimating
 from rowsight.execution.cascade.protocol import Ask
 from rowsight.plan.goal import Goal
 from rowsight.proxies import linear
 from rowsight.proxies.calibration import platt
 from rowsight.proxies.features import Featurizer
-from zones_cost import PREDICATES, Rows, load
+from zones_cost import PREDICATES, load
 
 RESULTS = Path(__file__).parent / "results" / "estimates_cost.json"
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "estimates.md"

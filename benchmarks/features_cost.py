@@ -22,6 +22,7 @@ from scipy.sparse import csr_matrix, hstack
 import accuracy_cost
 import zones_cost
 from documented import put
+from replayed import featurize
 from rowsight.proxies.features import dense_rows
 
 RESULTS = Path(__file__).parent / "results" / "features_cost.json"
@@ -44,7 +45,7 @@ def features(name: str, kind: str, folder: Path) -> tuple[Any, np.ndarray, float
     table = pq.read_table(zones_cost.DATA / f"{file}.parquet", columns=["text", column])
     truth = np.array([positive(v) for v in table[column].to_pylist()], dtype=bool)
     start = time.process_time()
-    words = zones_cost.featurize(table["text"].to_pylist())
+    words = featurize(table["text"].to_pylist())
     seconds = time.process_time() - start
     if kind == "words":
         return words, truth, seconds

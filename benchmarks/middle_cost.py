@@ -14,18 +14,20 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from accuracy_cost import Rows
 from documented import put
+from replayed import Rows, decided, featurize
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import Ask, AskMiddle, Prices
 from rowsight.guarantees.certify import allowed_errors
 from rowsight.plan.guarantee import Guarantee
-from rowsight.proxies.features import Featurizer
+
+if TYPE_CHECKING:
+    from rowsight.execution.cascade.protocol import Request
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -59,8 +61,7 @@ def load(name: str) -> tuple[Any, np.ndarray]:
         table = table.take(np.sort(np.random.default_rng(0).permutation(table.num_rows)[:MOST]))
     texts = table["text"].to_pylist()
     _, codes = np.unique(np.array([str(value) for value in table[column].to_pylist()]), return_inverse=True)
-    sample = np.random.default_rng(1).permutation(len(texts))[:20_000]
-    return Featurizer.fit([texts[i] for i in sample]).transform(texts), codes.astype(np.int64)
+    return featurize(texts), codes.astype(np.int64)
 
 
 def said(truth: np.ndarray, right: float, seed: int) -> np.ndarray:
@@ -86,22 +87,17 @@ def run(
         attempt=1,
         middle=middle is not None,
     )
-    reply = None
-    while True:
-        try:
-            request = steps.send(reply)
-        except StopIteration as done:
-            decision = done.value
-            break
-        reply = None
+
+    def answer(request: Request) -> np.ndarray | None:
         if isinstance(request, Ask):
             calls[0] += len(request.rows)
-            reply = truth[request.rows]
-        elif isinstance(request, AskMiddle):
+            return truth[request.rows]
+        if isinstance(request, AskMiddle):
             calls[1] += len(request.rows)
-            reply = np.column_stack([answers[request.rows], np.full(len(request.rows), np.nan)])
-        elif isinstance(request, Prices):
-            reply = np.array([1.0, middle[1]])
+            return np.column_stack([answers[request.rows], np.full(len(request.rows), np.nan)])
+        return np.array([1.0, middle[1]]) if isinstance(request, Prices) else None
+
+    decision = decided(steps, answer)
     summary = decision.summary.get("middle", {})
     return {
         "oracle": calls[0],

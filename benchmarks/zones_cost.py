@@ -26,11 +26,11 @@ from scipy.special import expit
 import rival_cascades
 from documented import put
 from informed_limit import informed_limit
+from replayed import Rows, decided, featurize
 from rowsight.execution.cascade.protocol import Ask
 from rowsight.execution.cascade.zones import zones_cascade
 from rowsight.plan.guarantee import Guarantee
 from rowsight.proxies import linear
-from rowsight.proxies.features import Featurizer
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 RESULTS = Path(__file__).parent / "results" / "zones_cost.json"
@@ -53,21 +53,6 @@ PREDICATES: dict[str, tuple[str, Callable[[Any], bool], str]] = {
 }
 
 
-class Rows:
-    """A table whose features are in memory."""
-
-    def __init__(self, features: Any) -> None:
-        self.all = features
-        self.count = features.shape[0]
-
-    def features(self, rows: np.ndarray) -> Any:
-        return self.all[rows]
-
-    def chunks(self) -> Any:
-        for first in range(0, self.count, 16_384):
-            yield first, self.all[first : first + 16_384]
-
-
 def load(name: str) -> tuple[list[str], np.ndarray]:
     file, positive, column = PREDICATES[name]
     table = pq.read_table(DATA / f"{file}.parquet", columns=["text", column])
@@ -79,22 +64,10 @@ def load(name: str) -> tuple[list[str], np.ndarray]:
     return texts, truth
 
 
-def featurize(texts: list[str]) -> Any:
-    sample = np.random.default_rng(1).permutation(len(texts))[:20_000]
-    return Featurizer.fit([texts[i] for i in sample]).transform(texts)
-
-
 def ours(features: Any, truth: np.ndarray, level: float, seed: int, _rivals: Path | None) -> dict[str, Any]:
     answers = truth.astype(np.int64)
     steps = zones_cascade(Rows(features), Guarantee(precision=level, recall=level, confidence=1 - FAILURE), seed=seed)
-    reply = None
-    while True:
-        try:
-            request = steps.send(reply)
-        except StopIteration as done:
-            decision = done.value
-            break
-        reply = answers[request.rows] if isinstance(request, Ask) else None
+    decision = decided(steps, lambda request: answers[request.rows] if isinstance(request, Ask) else None)
     body = decision.certificate
     stages = {"training": body["training"], "certifying": body["certifying"], "certified": body["certified"]}
     return {"calls": int(decision.asked.sum()), **figures(decision.answers == 1, truth, level), **stages}
