@@ -133,8 +133,11 @@ def test_raising_on_failure_keeps_everything(tmp_path: Path) -> None:
     mood = Mood({5})
     with open_shop(tmp_path, hook=mood) as shop:
         table = shop.table(range(40))
-        with pytest.raises(FailedRowsError, match=r"1 rows failed \(refused 1\); every answer is kept"):
+        with pytest.raises(FailedRowsError, match=r"1 rows failed \(refused 1\); every answer is kept") as raised:
             shop.filter(table, on_failure="raise")
+        rows = raised.value.result.to_arrow().to_pylist()
+        assert [r["id"] for r in rows if r["answer_status"] != "asked"] == [5]
+        assert raised.value.result.unjudged()["id"].to_pylist() == [5]
         mood.refused = set()
         result = shop.filter(table, on_failure="raise")
         assert right(result)
@@ -156,6 +159,19 @@ def test_rows_that_could_not_be_judged_go_to_a_second_output(tmp_path: Path) -> 
         (3, body(3), "failed", "refused"),
         (8, body(8), "failed", "refused"),
     ]
+
+
+def test_a_run_that_ends_with_an_error_for_its_failed_rows_writes_all_its_files(tmp_path: Path) -> None:
+    files = {name: tmp_path / f"{name}.jsonl" for name in ("out", "unjudged", "provenance")}
+    with open_shop(tmp_path, hook=Mood({3})) as shop:
+        named = [word for name, path in files.items() for word in (f"--{name}", path)]
+        status, said, complaint = shop.call(shop.asking(shop.table(range(6)), "--on-failure", "raise", *named))
+    assert (status, said) == (2, "")
+    assert complaint.startswith("rowsight: 1 rows failed (refused 1); every answer is kept")
+    out, unjudged, provenance = ([json.loads(line) for line in p.read_text().splitlines()] for p in files.values())
+    assert [(r["id"], r["answer"]) for r in out] == [(n, None if n == 3 else late(n)) for n in range(6)]
+    assert [r["id"] for r in unjudged] == [3]
+    assert [r["row"] for r in provenance if r["status"] == "failed"] == [3]
 
 
 PRICES = {"price_in": 1.0, "price_out": 5.0}
@@ -205,8 +221,9 @@ def test_a_money_budget_without_a_price_is_refused_before_anything_is_asked(shop
 
 
 def test_a_spent_budget_raises_where_that_was_asked_for(shop: Shop) -> None:
-    with pytest.raises(BudgetError, match="with 20 rows to go; every answer is kept"):
+    with pytest.raises(BudgetError, match="with 20 rows to go; every answer is kept") as raised:
         shop.filter(shop.table(range(30)), budget="10calls", on_failure="raise")
+    assert len(raised.value.result.unjudged()) == 20
 
 
 def test_a_spent_budget_ends_with_3_and_a_resumed_run_keeps_to_its_account(shop: Shop) -> None:

@@ -63,8 +63,9 @@ def test_a_query_raises_where_that_is_wanted_once_every_answer_is_kept(con):
     assert con.sql(answers).report.total("from_ledger") == 5
     unknown = "SELECT AI_FILTER('Is it late?', 'nobody knows ' || id) AS late FROM tickets"
     assert con.sql(unknown).report.total("failed") > 0
-    with pytest.raises(FailedRowsError, match="rows failed"):
+    with pytest.raises(FailedRowsError, match="rows failed") as raised:
         con.sql(unknown, on_failure="raise")
+    assert None in [late for (late,) in raised.value.result.fetchall()]
 
 
 def test_a_budget_holds_for_one_model(con):
@@ -118,6 +119,16 @@ def test_the_command_runs_a_query_and_writes_a_file(cli, tmp_path):
     assert (code, lines[0].strip('"'), len(lines) - 1) == (0, "id", report["result_rows"])
     assert report["calls"] > 0
     assert report["rows"] == sum(report[n] for n in ("asked", "proxied", "null", "failed", "skipped"))
+
+
+def test_the_command_writes_its_rows_where_unanswered_ones_end_it_with_an_error(cli, tmp_path):
+    query = "SELECT id, AI_FILTER('Is it late?', body) AS late FROM 'tickets.parquet'"
+    end = ("--budget", "5calls", "--on-failure", "raise")
+    code, out, err = cli(query, "--model", "sim", "--out", "late.jsonl", *end)
+    assert (code, out) == (3, "")
+    assert "every answer is kept" in err
+    rows = [json.loads(line) for line in (tmp_path / "late.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {row["late"] for row in rows} == {True, False, None}
 
 
 def test_the_command_explains_without_a_model(cli):

@@ -11,8 +11,9 @@
     │   └── OutputError     an output that can't be written
     ├── EndpointError       the model server can't be used at all (401, 404, unreachable): exit code 2
     ├── LedgerError         the ledger can't be opened, written or trusted: exit code 2
-    ├── BudgetError         the budget is spent: exit code 3
-    ├── FailedRowsError     rows failed and ``on_failure="raise"`` was asked for
+    ├── UnansweredError     rows have no answer and ``on_failure="raise"`` was asked for
+    │   ├── FailedRowsError     rows failed: exit code 2
+    │   └── BudgetError         the budget is spent: exit code 3
     └── MissingExtraError   an optional dependency isn't installed
 
 Every message names the thing, the nearest valid name where there is one, and the remedy.
@@ -21,7 +22,7 @@ Every message names the thing, the nearest valid name where there is one, and th
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,14 +69,25 @@ class LedgerError(RowsightError):
     """The ledger can't be opened, written or trusted."""
 
 
-class BudgetError(RowsightError):
+class UnansweredError(RowsightError):
+    """Rows have no answer and the caller asked for an exception; every answer is kept.
+
+    ``result`` is what came of the run: the rows, those without an answer among them, and the report.
+    """
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class FailedRowsError(UnansweredError):
+    """Rows failed."""
+
+
+class BudgetError(UnansweredError):
     """The budget is spent before the work is done."""
 
     exit_code = 3
-
-
-class FailedRowsError(RowsightError):
-    """Rows failed and the caller asked for an exception; every answer is kept."""
 
 
 class MissingExtraError(RowsightError):

@@ -100,16 +100,22 @@ class Report:
                 f"{count:,} distinct rows were longer than the model's window: cut until they fitted, then asked (truncate)"
             )
 
-    def check_answered(self) -> None:
-        """Raise ``FailedRowsError`` or ``BudgetError`` where a row has no answer; every answer that came is kept by then."""
+    def check_answered(self, result: Any) -> None:
+        """Raise ``FailedRowsError`` or ``BudgetError`` with the run's ``result`` where a row has no answer.
+
+        Every answer that came is kept by then.
+        """
         if self.total("failed"):
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in self.failures.most_common())
             raise FailedRowsError(
                 f"{self.total('failed'):,} rows failed ({reasons}); every answer is kept, so the same command asks only "
-                "these again"
+                "these again",
+                result,
             )
         if self.budget_spent:
-            raise BudgetError(f"the budget is spent with {self.total('skipped'):,} rows to go; every answer is kept")
+            raise BudgetError(
+                f"the budget is spent with {self.total('skipped'):,} rows to go; every answer is kept", result
+            )
 
     @property
     def failures(self) -> Counter[str]:

@@ -134,7 +134,10 @@ class Run:
         report.output = None if out is None else str(out)
         await self._closing(work, gateway)
         unjudged = {name: ask.unjudged for name, ask in work.named().items()}
-        return Result(report, self._directory, trace, unjudged, gateway.provenance(), self._state)
+        result = Result(report, self._directory, trace, unjudged, gateway.provenance(), self._state)
+        if self._options.on_failure == "raise":
+            report.check_answered(result)
+        return result
 
     async def _stream(self, plan: Node, out: Path | None, work: Work, end: End) -> None:
         schema = end.schema(plan, work.relations)
@@ -167,14 +170,12 @@ class Run:
         report.budget_spent = left_out and not gateway.stopped
 
     async def _closing(self, work: Work, gateway: Gateway) -> None:
-        """Record the end; raise where the caller wants failures raised. Every answer is kept by now."""
+        """Record the end. Every answer is kept by now."""
         report = work.report
         if report.total("skipped"):
             report.to_finish = report.to_finish or gateway.to_finish(report.total("skipped"))
         ended: RunStatus = "interrupted" if report.stopped else "budget" if report.budget_spent else "done"
         await gateway.end(ended, report.as_dict())
-        if self._options.on_failure == "raise":
-            report.check_answered()
 
     @contextlib.asynccontextmanager
     async def _progress(self, plan: Node, work: Work, started: float) -> Any:

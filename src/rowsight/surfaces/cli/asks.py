@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rowsight.core.errors import InputError, OutputError
+from rowsight.core.errors import InputError, OutputError, UnansweredError
 from rowsight.operators import OPERATORS, Declaration, Parameter
 from rowsight.surfaces.cli.interrupt import interruptible
 from rowsight.surfaces.cli.options import (
@@ -106,7 +106,11 @@ def put(command: str, values: dict[str, Any], made: Callable[[Any], Any], *, res
         _check_certificate(table, name, values[name])
     spec = {"command": command, "values": plain_values(values)}
     with progress, interruptible(session, certified=table.plan.guarantee is not None) as interrupted:
-        result = session.run(table.plan, options, out=values["out"], spec=spec, resuming=resuming)
+        try:
+            result = session.run(table.plan, options, out=values["out"], spec=spec, resuming=resuming)
+        except UnansweredError as error:
+            show.side_outputs(error.result, values)
+            raise
     show.side_outputs(result, values)
     show.result(result, as_json=values["as_json"], out=values["out"])
     if interrupted.is_set():

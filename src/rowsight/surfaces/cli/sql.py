@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rowsight.core.errors import InputError
+from rowsight.core.errors import InputError, UnansweredError
 from rowsight.surfaces.cli.options import MODEL_OPTIONS, ON_FAILURE_OPTION, run_options, with_options
 from rowsight.surfaces.cli.terminal import say
 
@@ -40,10 +40,12 @@ def sql(query: str | None, file: Path | None, **values: Any) -> int:
     session = Session(state=values["state"], listener=show.ProgressLine(quiet=True))
     tables = dict(_named(table) for table in values["tables"])
     connection = connect(values["database"], tables=tables, allow=values["allow"], session=session, **options)
-    result = connection.sql(_text(query, file))
-    if values["out"] is not None:
-        result.write(values["out"])
-        result.report.output = str(values["out"])
+    try:
+        result = connection.sql(_text(query, file))
+    except UnansweredError as error:
+        _write(error.result, values["out"])
+        raise
+    _write(result, values["out"])
     _show(result, as_json=values["as_json"])
     return 3 if result.report.budget_spent else 0
 
@@ -68,6 +70,12 @@ def _named(table: str) -> tuple[str, str]:
     if not (name.strip() and equals and path.strip()):
         raise InputError(f"--table {table!r} is not NAME=FILE; write one such as tickets=data/tickets.parquet")
     return name.strip(), path.strip()
+
+
+def _write(result: QueryResult, out: Path | None) -> None:
+    if out is not None:
+        result.write(out)
+        result.report.output = str(out)
 
 
 def _show(result: QueryResult, *, as_json: bool) -> None:

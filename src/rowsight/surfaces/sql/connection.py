@@ -118,10 +118,11 @@ class Connection:
             result = await queried(parsed, tables, oracle, model=model or "", locked=not self._allow, seed=seed)
         else:
             result = await self._asked(parsed, tables, model, given)
-        if given.get("on_failure") == "raise":
-            result.report.check_answered()
         self.certificates += _listed(result, parsed.text)
-        return _analyzed(result) if parsed.explain else result
+        result = _analyzed(result) if parsed.explain else result
+        if given.get("on_failure") == "raise":
+            result.report.check_answered(result)
+        return result
 
     def _run(self, statement: str, before: list[str]) -> QueryResult:
         """Run a statement that isn't a query; ``allow`` was given."""
