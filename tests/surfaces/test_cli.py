@@ -1,5 +1,6 @@
 """The command line as users meet it: the main job, bad input, exit codes."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 from tickets_table import tickets
+
+from rowsight.surfaces.cli import _with_remedy
 
 COUNTS = ("asked", "proxied", "null", "failed", "skipped")
 
@@ -304,8 +307,20 @@ def test_a_full_disk_is_one_line_with_a_remedy(cli):
     (cli.folder / "curve.svg").symlink_to(full)
     done = cli(*FILTER, "--recall", "0.5", "--curve", "curve.svg")
     assert (done.code, done.out) == (2, "")
-    assert "the disk is full" in done.err
+    assert "curve.svg can't be written: the disk is full" in done.err
     assert cli(*FILTER, "--json").json["calls"] == 0
+    assert "let TMPDIR name another place" in _with_remedy(OSError(errno.ENOSPC, "No space left on device"))
+
+
+@pytest.mark.parametrize("name", ["c.json", "curve.svg", "curve.json"])
+def test_a_side_file_is_replaced_whole(cli, name):
+    earlier = cli.folder / name
+    earlier.write_text("earlier", encoding="utf-8")
+    with earlier.open(encoding="utf-8") as reading:
+        assert cli(*FILTER, "--recall", "0.5", "--curve" if "curve" in name else "--certificate", name).code == 0
+        assert reading.read() == "earlier"  # whoever reads the old file goes on reading it
+    assert earlier.read_text(encoding="utf-8")[0] in "{[<"
+    assert not list(cli.folder.glob(".*"))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the streams")

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pa_parquet
 
 from rowsight.core.errors import MissingExtraError, OutputError, SourceError
+from rowsight.core.replacing import replacing
 
 Cells = dict[str, list[str | None]]
 FORMATS = (".csv", ".parquet", ".xlsx")
@@ -47,16 +46,8 @@ def write_sheet(path: Path, cells: Mapping[str, Sequence[str]]) -> None:
     """Write columns of cells, all of one length; the file appears whole or not at all."""
     check_sheet(path)
     write = {".csv": _write_csv, ".parquet": _write_parquet, ".xlsx": _write_excel}[path.suffix.lower()]
-    try:
-        with NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}.", delete=False) as handle:
-            part = Path(handle.name)
-        try:
-            write(part, cells)
-            os.replace(part, path)  # noqa: PTH105 - one step for whoever reads it
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path} can't be written: {error.strerror or error}") from error
+    with replacing(path) as file:
+        write(file, cells)
 
 
 def read_sheet(path: Path) -> Cells:
@@ -74,11 +65,12 @@ def read_sheet(path: Path) -> Cells:
         raise SourceError(f"{path} can't be read: {error}") from error
 
 
-def _write_csv(path: Path, cells: Mapping[str, Sequence[str]]) -> None:
-    with path.open("w", encoding="utf-8-sig", newline="") as file:  # the mark tells Excel that it is UTF-8
-        writer = csv.writer(file)
-        writer.writerow([_quoted(name) for name in cells])
-        writer.writerows([_quoted(cell) for cell in row] for row in zip(*cells.values(), strict=True))
+def _write_csv(file: IO[bytes], cells: Mapping[str, Sequence[str]]) -> None:
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")  # the mark tells Excel that it is UTF-8
+    writer = csv.writer(text)
+    writer.writerow([_quoted(name) for name in cells])
+    writer.writerows([_quoted(cell) for cell in row] for row in zip(*cells.values(), strict=True))
+    text.detach()  # or it would close the file
 
 
 def _quoted(cell: str) -> str:
@@ -102,8 +94,8 @@ def _read_csv(path: Path) -> Cells:
     }
 
 
-def _write_parquet(path: Path, cells: Mapping[str, Sequence[str]]) -> None:
-    pa_parquet.write_table(pa.table({name: pa.array(column, pa.string()) for name, column in cells.items()}), path)
+def _write_parquet(file: IO[bytes], cells: Mapping[str, Sequence[str]]) -> None:
+    pa_parquet.write_table(pa.table({name: pa.array(column, pa.string()) for name, column in cells.items()}), file)
 
 
 def _read_parquet(path: Path) -> Cells:
@@ -114,7 +106,7 @@ def _read_parquet(path: Path) -> Cells:
     }
 
 
-def _write_excel(path: Path, cells: Mapping[str, Sequence[str]]) -> None:
+def _write_excel(file: IO[bytes], cells: Mapping[str, Sequence[str]]) -> None:
     book = _openpyxl().Workbook()
     sheet = book.active
     sheet.title, sheet.freeze_panes = "review", "A2"
@@ -124,7 +116,7 @@ def _write_excel(path: Path, cells: Mapping[str, Sequence[str]]) -> None:
                 cell = sheet.cell(row, column)
                 cell.value = text
                 cell.data_type, cell.quotePrefix = "s", True  # whatever it begins with, it is text
-    book.save(path)
+    book.save(file)
 
 
 def _read_excel(path: Path) -> Cells:

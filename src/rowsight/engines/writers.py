@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -14,6 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
 from rowsight.core.errors import OutputError
+from rowsight.core.replacing import Draft
 from rowsight.engines.arrow import jsonable, python_rows
 
 
@@ -27,19 +27,15 @@ class OutputFile:
         self.path = path
         make = writer_for(path)
         try:
-            handle = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed by commit or discard
-                dir=path.absolute().parent, prefix=f".{path.name}.", suffix=".part", delete=False
-            )
+            self._draft = Draft(path)
         except OSError as error:
             raise OutputError(
                 f"{path} can't be written: {error.strerror or error}; choose another place with --out"
             ) from error
-        self._handle = handle
         try:
-            self._writer = make(handle, _written(schema))
+            self._writer = make(self._draft.file, _written(schema))
         except pa.ArrowException as error:
-            handle.close()
-            Path(handle.name).unlink(missing_ok=True)
+            self._draft.discard()
             raise OutputError(f"{path} can't hold these columns: {error}; choose another format") from error
         self._schema = _written(schema)
 
@@ -55,11 +51,7 @@ class OutputFile:
         """Finish the file and put it in its place, in one step for whoever reads it."""
         try:
             self._writer.close()
-            self._handle.flush()
-            os.fsync(self._handle.fileno())
-            self._handle.close()
-            _usual_mode(self._handle.name)
-            os.replace(self._handle.name, self.path)  # noqa: PTH105 - a name, not a Path
+            self._draft.commit()
         except OSError as error:
             self.discard()
             raise OutputError(f"{self.path} can't be written: {error.strerror or error}") from error
@@ -68,9 +60,7 @@ class OutputFile:
         """Leave the place as it was."""
         with suppress(OSError):
             self._writer.close()  # while its file is open, or its end is noisy
-        with suppress(OSError):
-            self._handle.close()
-        Path(self._handle.name).unlink(missing_ok=True)
+        self._draft.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -206,9 +196,3 @@ def _nested(kind: pa.DataType) -> bool:
 def _json_texts(column: pa.Array) -> pa.Array:
     values = column.to_pylist()
     return pa.array([None if v is None else orjson.dumps(v, default=jsonable).decode() for v in values], pa.string())
-
-
-def _usual_mode(name: str) -> None:
-    mask = os.umask(0)
-    os.umask(mask)
-    Path(name).chmod(0o666 & ~mask)

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from rowsight.core.errors import ColumnError, InputError, OutputError, nearest
 from rowsight.core.identity import digest
+from rowsight.core.replacing import replacing
 from rowsight.engines.arrow import as_text
 from rowsight.engines.sheets import cell_text, check_sheet, write_sheet
 
@@ -241,7 +242,7 @@ def _freeze(review: Review, state: Path) -> None:
     body = json.loads(json.dumps({"format": FORMAT, **asdict(review)}))
     try:
         _folder(state).mkdir(parents=True, exist_ok=True)
-        path = _folder(state) / f"{review.id}.json"
-        path.write_text(json.dumps({**body, "digest": digest(body)}, ensure_ascii=False), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{_folder(state)} can't be written: {error.strerror or error}") from error
+    with replacing(_folder(state) / f"{review.id}.json") as file:
+        file.write(json.dumps({**body, "digest": digest(body)}, ensure_ascii=False).encode())

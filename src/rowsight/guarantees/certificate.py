@@ -18,6 +18,7 @@ from zlib import compress
 import numpy as np
 
 from rowsight.core.errors import InputError
+from rowsight.core.replacing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -174,8 +175,9 @@ class Certificate:
         return bool(self.body["certified"])
 
     def save(self, path: str | Path) -> None:
-        """Write the body as JSON; anyone can check it with the stand-alone verifier."""
-        Path(path).write_text(json.dumps(self.body, ensure_ascii=False, indent=1), encoding="utf-8")
+        """Write the body as JSON, whole or not at all; anyone can check it with the stand-alone verifier."""
+        with replacing(Path(path)) as file:
+            file.write(json.dumps(self.body, ensure_ascii=False, indent=1).encode())
 
     @classmethod
     def load(cls, path: str | Path) -> Certificate:

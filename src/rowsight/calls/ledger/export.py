@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import orjson
 
 from rowsight.calls.ledger.rows import ANSWER_COLUMNS, FAILURE_COLUMNS, Row
 from rowsight.core.errors import OutputError
+from rowsight.core.replacing import replacing
 
 _BATCH = 4096
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
@@ -115,37 +115,29 @@ def exported(connection: sqlite3.Connection, path: Path) -> dict[str, int]:
     if path.suffix not in (".jsonl", ".ndjson", ".parquet"):
         raise OutputError(f"can't export to {str(path)!r}: the name ends in none of .jsonl, .ndjson, .parquet")
     salvage, counts = Salvage(connection), {"asked": 0, "failed": 0}
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with _sink(partial, path.suffix) as sink:
-            rows: list[dict[str, Any]] = []
-            for row in salvage.rows():
-                counts[row["status"]] += 1
-                rows.append(row)
-                if len(rows) == _BATCH:
-                    sink.write(rows)
-                    rows = []
-            sink.write(rows)
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"can't export to {str(path)!r}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path, private=True) as file, _sink(file, path.suffix) as sink:
+        rows: list[dict[str, Any]] = []
+        for row in salvage.rows():
+            counts[row["status"]] += 1
+            rows.append(row)
+            if len(rows) == _BATCH:
+                sink.write(rows)
+                rows = []
+        sink.write(rows)
     return {"answers": counts["asked"], "failures": counts["failed"], "gaps": salvage.gaps}
 
 
 @contextmanager
-def _sink(path: Path, suffix: str) -> Iterator[_Sink]:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        if suffix != ".parquet":
-            yield _JsonLines(file)
-            return
-        with _parquet(file) as sink:
-            yield sink
+def _sink(file: IO[bytes], suffix: str) -> Iterator[_Sink]:
+    if suffix != ".parquet":
+        yield _JsonLines(file)
+        return
+    with _parquet(file) as sink:
+        yield sink
 
 
 class _JsonLines:
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
     def write(self, rows: list[dict[str, Any]]) -> None:

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from rowsight.core.errors import InputError, OutputError, SourceError
+from rowsight.core.errors import InputError, SourceError
+from rowsight.core.replacing import replacing
 
 FORMAT = "rowsight-themes-1"
 Naming = Literal["model", "given", "words"]
@@ -118,12 +119,8 @@ class Themes:
 
     def save(self, path: str | Path) -> None:
         """Write the themes to a JSON file, so that a later run can be compared with them."""
-        try:
-            Path(path).write_text(json.dumps(self.as_dict(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise OutputError(
-                f"{path} can't be written: {error.strerror}; name a file in a folder that exists"
-            ) from error
+        with replacing(Path(path)) as file:
+            file.write(f"{json.dumps(self.as_dict(), ensure_ascii=False, indent=1)}\n".encode())
 
 
 def load_themes(path: str | Path) -> Themes:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 import click
 
 from rowsight.core.errors import RowsightError, nearest
+from rowsight.core.replacing import FULL
 from rowsight.surfaces.cli.terminal import say
 
 _COMMANDS = {
@@ -114,7 +114,7 @@ def _open_streams() -> None:
 
 def _with_remedy(error: OSError) -> str:
     """Return what the system refused; a full disk is most often that of the temporary files."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno not in FULL:
         return str(error)
     import tempfile  # noqa: PLC0415 - slow to load, seldom needed
 

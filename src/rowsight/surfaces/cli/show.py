@@ -11,6 +11,7 @@ import click
 import orjson
 
 from rowsight.core.events import CascadeNote, CurvePoint, Event, Progress, Warned
+from rowsight.core.replacing import replacing
 from rowsight.engines.arrow import jsonable, python_rows
 from rowsight.surfaces.cli.terminal import plain, say
 
@@ -129,9 +130,11 @@ def save_curve(found: Result, path: Path) -> None:
 
     curves = [ask.curve for ask in found.report.asks if ask.certificate is not None]
     if path.suffix == ".svg":
-        path.write_text(curve_picture.svg(curves[-1] if curves else [], "Spent against promised"), encoding="utf-8")
+        content = curve_picture.svg(curves[-1] if curves else [], "Spent against promised").encode()
     else:
-        path.write_bytes(orjson.dumps(found.report.curves[-1] if curves else [], option=orjson.OPT_INDENT_2))
+        content = orjson.dumps(found.report.curves[-1] if curves else [], option=orjson.OPT_INDENT_2)
+    with replacing(path) as file:
+        file.write(content)
 
 
 def result(found: Result, *, as_json: bool, out: Path | None) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
 
 from rowsight.core.errors import OutputError
+from rowsight.core.replacing import replacing
 from rowsight.engines.arrow import jsonable
 
 if TYPE_CHECKING:
@@ -34,13 +33,8 @@ def check_report(path: Path) -> None:
 def write_report(reported: Profile | Understanding, path: Path, *, lang: str | None = None) -> None:
     """Write a report in ``lang`` (the texts' own, where it is ``None``); it appears whole or not at all."""
     content = _html(reported, lang) if path.suffix.lower() == ".html" else _json(reported)
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}.", delete=False) as part:
-            part.write(content)
-        Path(part.name).chmod(0o644)
-        os.replace(part.name, path)  # noqa: PTH105 - in one step for whoever reads it
-    except OSError as error:
-        raise OutputError(f"{path} can't be written: {error.strerror or error}; choose another place") from error
+    with replacing(path) as file:
+        file.write(content)
 
 
 def _html(reported: Profile | Understanding, lang: str | None) -> bytes:
