@@ -11,6 +11,7 @@ import pytest
 
 from rowsight.core.errors import InputError, SourceError
 from rowsight.engines.duckdb import DuckDBEngine
+from rowsight.engines.reading import WHOLLY_SAMPLED
 from rowsight.engines.sources import source_of
 from rowsight.plan.nodes import Scan, Where
 
@@ -73,6 +74,40 @@ def test_a_csv_of_unequal_lines_is_refused_with_the_line(tmp_path, text, said):
     for name in ("odd.csv", "odd.csv.gz"):
         with pytest.raises(SourceError, match=said):
             rows_of(tmp_path / name)
+
+
+MANY_FILES = WHOLLY_SAMPLED + 6
+
+
+@pytest.mark.parametrize(("text", "said"), RAGGED.items())
+def test_a_csv_of_unequal_lines_is_refused_among_many(tmp_path, text, said):
+    for number in range(MANY_FILES):
+        (tmp_path / f"{number:03}.csv").write_text(text if number == MANY_FILES - 2 else "a,b\n1,2\n3,4\n")
+    with pytest.raises(SourceError, match=f"{MANY_FILES - 2:03}.csv isn't a table: {said}"):
+        rows_of(str(tmp_path / "*.csv"))
+
+
+def test_many_files_of_several_forms_are_read_in_their_order(tmp_path):
+    forms = (
+        "a,t\n{0},x{0}\n",
+        "t;a\nx{0};{0}\n",
+        '# a title\na,t\n{0},"x{0}"\n',
+        "a,t\n{0}.5,x{0}\n",
+        "a,t,b\n{0},x{0},1\n",
+    )
+    for number in range(MANY_FILES):
+        (tmp_path / f"{number:03}.csv").write_text(forms[number // 3 % len(forms)].format(number))
+    rows = rows_of(str(tmp_path / "*.csv"))
+    assert [row["t"] for row in rows] == [f"x{n}" for n in range(MANY_FILES)]
+    assert [int(row["a"]) for row in rows] == list(range(MANY_FILES))
+    assert {row["b"] for row in rows} == {1, None}
+
+
+@pytest.mark.parametrize("files", [2, MANY_FILES])
+def test_texts_of_json_are_as_they_are_written_however_many_files_there_are(tmp_path, files):
+    for number in range(files):
+        (tmp_path / f"{number}.jsonl").write_text('{"at": "2024-01-05T10:00:00Z"}\n')
+    assert rows_of(str(tmp_path / "*.jsonl")) == [{"at": "2024-01-05T10:00:00Z"}] * files
 
 
 @pytest.mark.parametrize(
