@@ -119,6 +119,24 @@ def test_what_stands_above_a_table_is_left_out(tmp_path, text):
     assert rows_of(tmp_path / "t.csv") == ROWS
 
 
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("id,text\n1,hello\n#2,y\n3,z\n", [("1", "hello"), ("#2", "y"), ("3", "z")]),
+        ("id,text\n# odd, and, more\n1,x\n# odd\n2,y\n", [(1, "x"), (2, "y")]),
+        ("# made by x, on tuesday, late\nid,text\n1,x\n2,y\n", [(1, "x"), (2, "y")]),
+    ],
+)
+def test_a_line_that_may_be_a_row_is_no_comment(tmp_path, text, rows):
+    (tmp_path / "t.csv").write_text(text)
+    assert [tuple(row.values()) for row in rows_of(tmp_path / "t.csv")] == rows
+
+
+def test_a_first_line_that_fits_the_table_has_its_names(tmp_path):
+    (tmp_path / "t.csv").write_text("# id, text\n1,x\n2,y\n")
+    assert rows_of(tmp_path / "t.csv") == [{"# id": 1, "text": "x"}, {"# id": 2, "text": "y"}]
+
+
 def test_a_csv_may_have_one_column(tmp_path):
     (tmp_path / "t.csv").write_text('text\nhello, you\n"a ""b"""\n')
     assert rows_of(tmp_path / "t.csv") == [{"text": "hello, you"}, {"text": 'a "b"'}]

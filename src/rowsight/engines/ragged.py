@@ -38,6 +38,19 @@ def check_form(path: str, found: Mapping[str, Any]) -> None:
         )
 
 
+def may_hide_rows(path: str, found: Mapping[str, Any]) -> bool:
+    """Say whether a line that DuckDB takes for a comment may be a row: below the names, with as many fields as they are."""
+    mark, delimiter, fields = str(found["Comment"]), str(found["Delimiter"]), len(found["Columns"])
+    named = False
+    with _opened(path) as lines:
+        for line in lines:
+            if not line.startswith(mark):
+                named = named or bool(line.strip())
+            elif named and len(next(csv.reader([line], delimiter=delimiter), [])) == fields:
+                return True
+    return False
+
+
 def _odd_line(path: str, delimiter: str) -> str:
     """Say which line has another number of fields than the first."""
     with _opened(path) as lines:

@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from rowsight.engines.ragged import check_form
+from rowsight.engines.ragged import check_form, may_hide_rows
 from rowsight.engines.sources import Files
 
 SAMPLED_ROWS = 2_000_000
@@ -59,7 +59,8 @@ def _form(connection: duckdb.DuckDBPyConnection, path: str, rows: int) -> str:
     DuckDB's own text of it (``Prompt``) doesn't quote the names that stand in it.
     """
     found = _found(connection, path, rows)
-    if found["SkipRows"] and found["Comment"] not in (None, *_NONE):  # a comment above the table is left out twice
+    commented = found["Comment"] not in (None, *_NONE)
+    if commented and (found["SkipRows"] or may_hide_rows(path, found)):  # one above the table would be left out twice
         found = _found(connection, path, rows, ", comment = ''")
     check_form(path, found)
     columns = ", ".join(f"{literal(c['name'])}: {literal(c['type'])}" for c in found["Columns"])
