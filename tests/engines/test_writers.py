@@ -1,5 +1,6 @@
 """Output files: formats by ending, whole or not at all."""
 
+import datetime as dt
 import gc
 import json
 
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rowsight.core.errors import OutputError
+from rowsight.engines.arrow import python_values
 from rowsight.engines.spool import IpcSpool
 from rowsight.engines.writers import OutputFile, writer_for
 
@@ -105,3 +107,14 @@ def test_columns_that_a_format_has_no_type_for_are_said_before(tmp_path):
     with pytest.raises(OutputError, match="can't hold these columns"):
         OutputFile(tmp_path / "out.parquet", schema)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_times_of_nanoseconds_are_the_same_values_in_every_batch(zone):
+    column = pa.array([1_000, 1_001, None], pa.timestamp("ns", zone))
+    whole, odd, none = python_values(column)
+    assert (whole.microsecond, whole.year, none) == (1, 1970, None)
+    assert odd.rstrip("Z") == "1970-01-01T00:00:00.000001001"
+    assert python_values(column.slice(0, 1)) == [whole]
+    assert python_values(pa.array([1_000, 1], pa.time64("ns"))) == [dt.time(0, 0, 0, 1), "00:00:00.000000001"]
+    assert python_values(pa.chunked_array([[1, 2], [3]])) == [1, 2, 3]

@@ -30,7 +30,7 @@ def test_html_shows_values_as_they_are_and_runs_none():
     assert "x" * 121 not in shown
 
 
-SCRIPT = """
+BARE = """
 import sys
 
 class Missing:
@@ -40,15 +40,32 @@ class Missing:
 
 sys.meta_path.insert(0, Missing())
 import pyarrow as pa
+"""
+SCRIPT = f"""
+{BARE}
 import rowsight
 from rowsight.calls.simulated import SimulatedServer, SimulationConfig, Truth
 
-table = pa.table({"text": ["a", "b", "c"], "truth": [True, False, True]})
+table = pa.table({{"text": ["a", "b", "c"], "truth": [True, False, True]}})
 with SimulatedServer(SimulationConfig(text="text", truths=(Truth("truth"),)), table.to_batches()) as server:
-    asked, model = rowsight.read(table), {"model": "sim", "base_url": server.base_url, "ledger": False}
-    shown = [asked.preview("Is {text} so?", 2, **model), asked.diff("Is {text} so?", "So {text}?", 2, **model)]
-    shown.append(asked.filter("Is {text} so?").run(**model))
-    print(*map(repr, shown), *(one._repr_html_() for one in shown), asked.filter("Is {text} so?"))
+    asked, model = rowsight.read(table), {{"model": "sim", "base_url": server.base_url, "ledger": False}}
+    shown = [asked.preview("Is {{text}} so?", 2, **model), asked.diff("Is {{text}} so?", "So {{text}}?", 2, **model)]
+    shown.append(asked.filter("Is {{text}} so?").run(**model))
+    print(*map(repr, shown), *(one._repr_html_() for one in shown), asked.filter("Is {{text}} so?"))
+"""
+NANOSECONDS = f"""
+{BARE}
+import rowsight
+from rowsight.calls.simulated import SimulatedServer, SimulationConfig, Truth
+
+at = pa.array([1, 1_000_000_000, 1] * 20, pa.timestamp("ns"))
+table = pa.table({{"text": [f"text {{i}}" for i in range(60)], "truth": [i % 2 == 0 for i in range(60)], "at": at}})
+with SimulatedServer(SimulationConfig(text="text", truths=(Truth("truth"),)), table.to_batches()) as server:
+    model = {{"model": "sim", "base_url": server.base_url, "ledger": False}}
+    table = rowsight.read(table)
+    found = table.filter("Is {{text}} so?", recall=0.9, by="at").run(**model)
+    print(sorted(found.certificate.body["table"]["groups"]))
+    print(list(table.share("Is {{text}} so?", within=0.2, by="at").run(**model).groups))
 """
 
 
@@ -56,3 +73,13 @@ def test_everything_is_shown_without_pandas_and_polars(tmp_path: Path):
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     assert "<Preview of 'Is {text} so?': 2 rows, " in done.stdout
+
+
+def test_nanoseconds_make_groups_without_pandas(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-c", NANOSECONDS], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    for line in done.stdout.splitlines():
+        assert "1970-01-01T00:00:00.000000001" in line
+        assert "1970-01-01 00:00:01" in line

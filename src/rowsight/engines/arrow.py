@@ -64,22 +64,28 @@ def as_text(value: Any) -> str | None:
 
 
 def python_rows(rows: pa.Table | pa.RecordBatch) -> list[tuple[Any, ...]]:
-    """Return rows as tuples of Python values, the same ones whether pandas is installed or not.
+    """Return rows as tuples of Python values (``python_values``)."""
+    return list(zip(*map(python_values, rows.columns), strict=True))
 
-    Python's times have microseconds: a column of nanoseconds becomes one of them, or ISO 8601 text where that would lose
-    any.
+
+def python_values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """Return a column as Python values, the same ones whether pandas is installed or not.
+
+    Python's times have microseconds: one of nanoseconds becomes such a time, or ISO 8601 text where that would lose any.
     """
-    columns = [_microseconds(c) if getattr(c.type, "unit", None) == "ns" else c for c in rows.columns]
-    return list(zip(*(column.to_pylist() for column in columns), strict=True))
-
-
-def _microseconds(column: Any) -> Any:
     stamps = pa.types.is_timestamp(column.type)
-    try:
-        return column.cast(pa.timestamp("us", column.type.tz) if stamps else pa.time64("us"))
-    except pa.ArrowInvalid:
-        texts = column.cast(pa.string())
-        return pc.replace_substring(texts, " ", "T") if stamps else texts
+    if not (stamps or pa.types.is_time64(column.type)) or column.type.unit != "ns":
+        values: list[Any] = column.to_pylist()
+        return values
+    times = column.cast(pa.timestamp("us", column.type.tz) if stamps else pa.time64("us"), safe=False)
+    lost = pc.not_equal(times.cast(column.type), column).to_pylist()
+    if True not in lost:
+        return python_values(times)
+    texts = column.cast(pa.string())
+    texts = pc.replace_substring(texts, " ", "T") if stamps else texts
+    return [
+        text if odd else time for time, text, odd in zip(*(c.to_pylist() for c in (times, texts)), lost, strict=True)
+    ]
 
 
 def jsonable(value: Any) -> Any:

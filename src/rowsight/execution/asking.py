@@ -17,7 +17,7 @@ from rowsight.calls.answers import Checker
 from rowsight.calls.gateway import Delivery, Gateway
 from rowsight.calls.request import Answer, Failure, Request, RequestTemplate, Sampling, Usage
 from rowsight.core.identity import digest
-from rowsight.engines.arrow import answer_array, as_text, reader_of
+from rowsight.engines.arrow import answer_array, as_text, python_values, reader_of
 from rowsight.engines.base import text_name
 from rowsight.execution.ordered import Piece
 from rowsight.execution.report import AskReport
@@ -227,7 +227,7 @@ def arguments_of(rows: pa.RecordBatch, columns: tuple[str, ...]) -> list[Argumen
 def _texts(rows: pa.RecordBatch, column: str) -> list[str | None]:
     if text_name(column) in rows.schema.names:
         column = text_name(column)
-    values: list[Any] = rows.column(column).to_pylist()
+    values = python_values(rows.column(column))
     return values if pa.types.is_string(rows.schema.field(column).type) else [as_text(v) for v in values]
 
 

@@ -21,7 +21,7 @@ from scipy.sparse import csr_matrix, hstack
 
 from rowsight.core.events import CascadeNote, Warned
 from rowsight.core.identity import digest
-from rowsight.engines.arrow import as_text
+from rowsight.engines.arrow import as_text, python_values
 from rowsight.engines.base import text_name
 from rowsight.execution.anytime import Affordable, Curve
 from rowsight.execution.asking import NULL, Arguments, Told, answered, arguments_of, ask_each, record
@@ -154,7 +154,7 @@ class Population:
             start += batch.num_rows
             read.update(texts)
             if by is not None:
-                every = [codes.setdefault(str(v), len(codes)) for v in batch.column(by).to_pylist()]
+                every = [codes.setdefault(str(v), len(codes)) for v in python_values(batch.column(by))]
                 groups.append(np.array(every, np.int64)[askable])
         grouped = np.concatenate(groups) if by is not None else None
         return cls(spool, columns, np.concatenate(places), grouped, read.digest(), list(codes))
@@ -252,7 +252,7 @@ def text_arrays(rows: pa.RecordBatch, columns: tuple[str, ...]) -> list[pa.Array
     """Return the texts of ``columns`` as arrays of strings: what questions about these rows are made of."""
     names = [text_name(c) if text_name(c) in rows.schema.names else c for c in columns]
     found = [rows.column(name) for name in names]
-    return [t if pa.types.is_string(t.type) else pa.array(map(as_text, t.to_pylist()), pa.string()) for t in found]
+    return [t if pa.types.is_string(t.type) else pa.array(map(as_text, python_values(t)), pa.string()) for t in found]
 
 
 def _sizes(texts: list[pa.Array]) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from rowsight.engines.arrow import python_values
 from rowsight.engines.spool import IpcSpool
 from rowsight.execution.asking import Arguments, arguments_of
 from rowsight.execution.ordered import Piece
@@ -163,5 +164,4 @@ class DistinctRows:
         """Return what the first row of each distinct row has in ``column``."""
         if not len(numbers) or self._spool is None:
             return []
-        keys: list[Any] = self._spool.take(self.first[np.asarray(numbers)], (column,)).column(column).to_pylist()
-        return keys
+        return python_values(self._spool.take(self.first[np.asarray(numbers)], (column,)).column(column))

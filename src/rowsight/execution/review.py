@@ -14,7 +14,7 @@ import pyarrow as pa
 from rowsight.core.errors import ColumnError, InputError, OutputError, nearest
 from rowsight.core.identity import digest
 from rowsight.core.replacing import replacing
-from rowsight.engines.arrow import as_text
+from rowsight.engines.arrow import as_text, python_values
 from rowsight.engines.sheets import cell_text, check_sheet, write_sheet
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _parts(answered: _Answered) -> dict[str, int]:
 def _cells(rows: pa.Table, names: Sequence[str]) -> dict[str, list[str]]:
     """Return what the sheet shows of the rows; a column named like one of the sheet's own gets another name."""
     shown = {name if name not in OWN_COLUMNS else f"{name}_": name for name in names}
-    return {new: [cell_text(as_text(v) or "") for v in rows.column(old).to_pylist()] for new, old in shown.items()}
+    return {new: [cell_text(as_text(v) or "") for v in python_values(rows.column(old))] for new, old in shown.items()}
 
 
 def _sheet(review: Review, cells: dict[str, list[str]]) -> dict[str, list[str]]:

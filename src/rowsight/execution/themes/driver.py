@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rowsight.engines.arrow import python_values
 from rowsight.execution.asking import NULL, Told, answered, ask_each, record
 from rowsight.execution.certified import POSITION, Population, certified_rows, spooled
 from rowsight.execution.ordered import Piece
@@ -127,7 +128,7 @@ class _Finder:
         return found
 
     def _column(self, name: str, places: NDArray[np.integer[Any]]) -> list[Any]:
-        values = [v for batch in self.spool.batches((name,)) for v in batch.column(0).to_pylist()]
+        values = [v for batch in self.spool.batches((name,)) for v in python_values(batch.column(0))]
         return [values[place] for place in places.tolist()]
 
     def _grouped(self) -> tuple[list[str], Clusters | None]:
