@@ -163,6 +163,8 @@ def test_a_pandas_index_is_no_column():
         (3, "can't read a table from int"),
         (pd.DataFrame({"a": [1, "x"]}), "column a with type object; give each column one type"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "Duplicate column names"),
+        (pl.DataFrame({"t": ["x"], "o": [{1, 2}]}), "column o of the polars DataFrame holds Python objects"),
+        (pl.DataFrame({"o": [{1, 2}]}).lazy(), r"pl\.col\('o'\)\.map_elements\(str, return_dtype=pl\.String\)"),
         (pd.Series(["x"], name="a"), r"to_frame\(\)"),
         (pl.Series("a", ["x"]), r"to_frame\(\)"),
     ],

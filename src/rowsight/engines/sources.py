@@ -96,6 +96,7 @@ def _in_memory(value: Any) -> Source:
     elif kind.__name__ == "DuckDBPyRelation":
         return _reader(value.to_arrow_reader(), name)
     elif hasattr(value, "__arrow_c_stream__"):
+        _check_no_objects(value, name)
         table = _as_arrow(value, name)
     else:
         raise SourceError(
@@ -103,6 +104,17 @@ def _in_memory(value: Any) -> Source:
             "a record batch reader or a DuckDB relation"
         )
     return InMemory(_plain_index(table), name, f"memory-{uuid.uuid4().hex[:12]}")
+
+
+def _check_no_objects(value: Any, name: str) -> None:
+    """Refuse columns of Python objects: Polars hands out where they lie in memory, and calls that bytes."""
+    if name in ("polars DataFrame", "polars LazyFrame"):
+        for column, kind in value.schema.items():
+            if str(kind) == "Object":
+                raise SourceError(
+                    f"column {column} of the {name} holds Python objects, which no table can; make texts or numbers of them, "
+                    f"such as with pl.col({column!r}).map_elements(str, return_dtype=pl.String)"
+                )
 
 
 def _as_arrow(value: Any, name: str) -> pa.Table:
