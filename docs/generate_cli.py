@@ -25,14 +25,15 @@ rowsight filter TABLE QUESTION --model NAME [--out FILE]
 `TABLE` is a CSV, TSV, JSON Lines or Parquet file, or a quoted pattern of them. A `QUESTION` names columns in braces, as
 in `'Is {body} spam?'`; `{{` and `}}` are braces, and a name that holds braces stands in quotes: `'{"cost {eur}"}'`. The
 ending of `--out` says the format (`.csv`, `.tsv`, `.jsonl`, `.parquet`, `.arrow`); the file appears whole or not at all,
-its rows in the order of the input.
+its rows in the order of the input. [Formats](python.md#read-the-result) has what becomes of bytes, lists and NaN.
 
 Progress goes to stderr, and only to a terminal. Nothing asks for confirmation when stdin isn't one.
 
 | Exit code | Meaning |
 |---|---|
 | 0 | done; rows may have failed, and the report says so |
-| 2 | bad input: one line on stderr says what and how to mend it, nothing on stdout |
+| 2 | bad input: one line on stderr says what and how to mend it, nothing on stdout; with `--on-failure raise` also rows that \
+failed, every file written |
 | 3 | the budget is spent; what was answered is kept |
 | 130 | stopped with Ctrl-C; what was answered is kept; a certified run writes what it has proved by then |
 

@@ -118,3 +118,16 @@ def test_times_of_nanoseconds_are_the_same_values_in_every_batch(zone):
     assert python_values(column.slice(0, 1)) == [whole]
     assert python_values(pa.array([1_000, 1], pa.time64("ns"))) == [dt.time(0, 0, 0, 1), "00:00:00.000000001"]
     assert python_values(pa.chunked_array([[1, 2], [3]])) == [1, 2, 3]
+
+
+def test_what_text_formats_cannot_hold_is_written_as_documented(tmp_path):
+    table = pa.table({"x": [1.5, float("nan"), -float("inf")], "t": ["", None, "a"], "b": [b"a", b"\xff", None]})
+    for ending in ("csv", "jsonl"):
+        with OutputFile(tmp_path / f"out.{ending}", table.schema) as output:
+            output.write(table.to_batches()[0])
+    assert (tmp_path / "out.csv").read_text() == '"x","t","b"\n1.5,"","""a"""\nnan,,"""\\\\xff"""\n-inf,"a",\n'
+    assert [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()] == [
+        {"x": 1.5, "t": "", "b": "a"},
+        {"x": None, "t": None, "b": "\\xff"},
+        {"x": None, "t": "a", "b": None},
+    ]

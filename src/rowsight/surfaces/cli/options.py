@@ -67,7 +67,7 @@ ON_FAILURE_OPTION = click.option(
     type=click.Choice(["null", "raise"]),
     default="null",
     show_default=True,
-    help="Leave rows that failed without an answer, or end with an error once every answer is kept.",
+    help="Leave rows that failed without an answer, or end with an error once every answer is kept and every file written.",
 )
 INTO_OPTION = click.option("--into", metavar="NAME", help="The column for the answers [default: answer].")
 RUN_OPTIONS = (
