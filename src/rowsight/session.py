@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,20 +14,18 @@ from rowsight.core.blocking import blocking
 from rowsight.core.errors import InputError, nearest
 from rowsight.core.events import Listener, ignore
 from rowsight.core.heap import settled_heap
-from rowsight.engines.base import Engine
+from rowsight.engines.base import Engine, Relations
 from rowsight.engines.duckdb import DuckDBEngine
 from rowsight.engines.sources import Source, source_of
 from rowsight.execution.options import RunOptions
 from rowsight.plan.following import check_followed
-from rowsight.plan.gathers import Rank, Summarize
-from rowsight.plan.nodes import Node, Project, Scan, walk
+from rowsight.plan.nodes import Node, Scan, walk
 
 if TYPE_CHECKING:
     from rowsight.execution.estimate import Estimate
-    from rowsight.execution.gathering import RankedRows, Summarized
     from rowsight.execution.preview import Difference
     from rowsight.execution.result import Result
-    from rowsight.execution.run import End, Run
+    from rowsight.execution.run import End
 
 
 def default_state(environment: Mapping[str, str]) -> Path:
@@ -79,12 +78,28 @@ class Session:
         """Return the sources that a plan reads."""
         return {n.source: self._sources[n.source] for n in walk(plan) if isinstance(n, Scan)}
 
+    @contextmanager
+    def opened(self, plan: Node) -> Iterator[Relations]:
+        """Open the sources that a plan reads, as long as the block lasts."""
+        relations = self.engine.open(self.sources(plan))
+        try:
+            yield relations
+        finally:
+            relations.close()
+
+    @contextmanager
+    def planned(self, plan: Node) -> Iterator[tuple[Node, Relations]]:
+        """Yield a plan as the optimizer leaves it before anything is asked, and the opened sources."""
+        from rowsight.guarantees.algebra import conjoined, shared  # noqa: PLC0415 - loads on use
+        from rowsight.optimizer import optimize  # noqa: PLC0415
+
+        with self.opened(plan) as relations:
+            yield optimize(shared(conjoined(plan))), relations
+
     def estimate(self, plan: Node, options: RunOptions) -> Estimate:
         """Return rows, calls, tokens and money of a plan before anything is spent."""
         from rowsight.calls.endpoints import prices  # noqa: PLC0415 - loads on use
         from rowsight.execution.estimate import estimated  # noqa: PLC0415
-        from rowsight.guarantees.algebra import conjoined, shared  # noqa: PLC0415
-        from rowsight.optimizer import optimize  # noqa: PLC0415
 
         beside = None
         if (middle := options.middle) is not None:
@@ -93,13 +108,8 @@ class Session:
             check_cascade(plan, options)
             beside = (middle.model, *prices(middle))
         check_followed(plan, ledger=options.ledger, cascade=bool(options.cascade))
-        relations = self.engine.open(self.sources(plan))
-        try:
-            return estimated(
-                optimize(shared(conjoined(plan))), relations, *prices(options), options.rows_per_call, beside
-            )
-        finally:
-            relations.close()
+        with self.planned(plan) as (optimized, relations):
+            return estimated(optimized, relations, *prices(options), options.rows_per_call, beside)
 
     def run(
         self,
@@ -124,93 +134,14 @@ class Session:
         out: str | Path | None = None,
         spec: dict[str, Any] | None = None,
         resuming: str | None = None,
+        end: End | None = None,
     ) -> Result:
-        """Run a plan inside a running event loop."""
-        run = self._run(plan, options)
-        return await run.execute(plan, Path(out) if out is not None else None, spec or {}, resuming)
-
-    def estimate_summary(self, ask: Summarize, options: RunOptions) -> Estimate:
-        """Return rows, calls, tokens and money of a summary before anything is spent."""
-        from rowsight.calls.endpoints import prices  # noqa: PLC0415 - loads on use
-        from rowsight.execution.summaries.estimate import estimated_summary  # noqa: PLC0415
-        from rowsight.guarantees.algebra import conjoined, shared  # noqa: PLC0415
-        from rowsight.optimizer import optimize  # noqa: PLC0415
-
-        plan = optimize(shared(conjoined(Project(ask.input, ask.columns))))
-        relations = self.engine.open(self.sources(plan))
-        try:
-            return estimated_summary(ask, plan, relations, *prices(options), options.seed)
-        finally:
-            relations.close()
-
-    def estimate_ranking(self, ask: Rank, options: RunOptions) -> Estimate:
-        """Return rows, calls, tokens and money of a ranking before anything is spent."""
-        from rowsight.calls.endpoints import prices  # noqa: PLC0415 - loads on use
-        from rowsight.execution.ranking.estimate import estimated_ranking  # noqa: PLC0415
-        from rowsight.guarantees.algebra import conjoined, shared  # noqa: PLC0415
-        from rowsight.optimizer import optimize  # noqa: PLC0415
-
-        plan = optimize(shared(conjoined(ask.input)))
-        relations = self.engine.open(self.sources(plan))
-        try:
-            return estimated_ranking(ask, plan, relations, *prices(options))
-        finally:
-            relations.close()
-
-    async def arank(
-        self,
-        ask: Rank,
-        options: RunOptions,
-        *,
-        out: str | Path | None = None,
-        spec: dict[str, Any] | None = None,
-        resuming: str | None = None,
-    ) -> RankedRows:
-        """Rank the rows of a plan inside a running event loop."""
-        from rowsight.execution.gathering import RankedRows  # noqa: PLC0415 - loads on use
-        from rowsight.execution.ranking.ranking import RankingEnd  # noqa: PLC0415
-
-        end = RankingEnd(ask)
-        result = await self._ended(ask.input, end, options, out, spec, resuming)
-        assert end.ranking is not None
-        return RankedRows(end.ranking, result)
-
-    async def _ended(
-        self,
-        plan: Node,
-        end: End,
-        options: RunOptions,
-        out: str | Path | None,
-        spec: dict[str, Any] | None,
-        resuming: str | None,
-    ) -> Result:
-        """Run a plan to an end of its own."""
-        run = self._run(plan, options)
-        return await run.execute(plan, Path(out) if out is not None else None, spec or {}, resuming, end)
-
-    def _run(self, plan: Node, options: RunOptions) -> Run:
+        """Run a plan inside a running event loop; ``end`` makes a table of its own out of the plan's rows."""
         from rowsight.execution.run import Run  # noqa: PLC0415 - loads on use
 
         where = self.state_directory, self.environment
-        return Run(self.engine, self.sources(plan), options, *where, self.listener, self.stopping)
-
-    async def asummarize(
-        self,
-        ask: Summarize,
-        options: RunOptions,
-        *,
-        out: str | Path | None = None,
-        spec: dict[str, Any] | None = None,
-        resuming: str | None = None,
-    ) -> Summarized:
-        """Summarise the rows of a plan inside a running event loop."""
-        from rowsight.execution.gathering import Summarized  # noqa: PLC0415 - loads on use
-        from rowsight.execution.summaries.summarizing import Summarizing  # noqa: PLC0415
-
-        end = Summarizing(ask)
-        result = await self._ended(Project(ask.input, ask.columns), end, options, out, spec, resuming)
-        assert end.summary is not None
-        return Summarized(end.summary, result)
+        run = Run(self.engine, self.sources(plan), options, *where, self.listener, self.stopping)
+        return await run.execute(plan, Path(out) if out is not None else None, spec or {}, resuming, end)
 
     def preview(self, plan: Node, questions: list[Any], n: int, options: RunOptions) -> Difference:
         """Ask questions of the same ``n`` rows, drawn at random by the options' seed."""

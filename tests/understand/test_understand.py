@@ -154,9 +154,8 @@ def test_rows_that_stand_out_are_found():
     texts[17] = "zxqv wjkp 9f8a77c0 kkkkkkkkkkkkkk qqq zzzz vvvv jjjj"
     texts[40] = texts[40] * 40
     table = rowsight.read(pa.table({"body": texts}))
-    relations = table._session.engine.open(table._session.sources(table.plan))
-    found = {a.row: a for a in anomalies(relations, table.plan, table.profile().column("body"), 0)}
-    relations.close()
+    with table._session.opened(table.plan) as relations:
+        found = {a.row: a for a in anomalies(relations, table.plan, table.profile().column("body"), 0)}
     assert found[17].kind == "unlike the others"
     assert 40 in found
     assert all(a.score is None or a.score >= FAR for a in found.values())

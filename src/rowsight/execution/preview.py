@@ -99,8 +99,7 @@ def previewed(session: Session, plan: Node, questions: list[Any], n: int, option
 
 
 def _sample(session: Session, plan: Node, n: int, seed: int) -> pa.Table:
-    relations = session.engine.open(session.sources(plan))
-    try:
+    with session.opened(plan) as relations:
         total = relations.count(plan)
         chosen = np.sort(np.random.default_rng(seed).choice(total, min(n, total), replace=False))
         pieces, start = [], 0
@@ -109,8 +108,6 @@ def _sample(session: Session, plan: Node, n: int, seed: int) -> pa.Table:
             pieces.append(batch.take(pa.array(inside, pa.int64())))
             start += batch.num_rows
         return pa.Table.from_batches(pieces, relations.schema(plan))
-    finally:
-        relations.close()
 
 
 def _answered(session: Session, sample: pa.Table, question: Any, options: RunOptions) -> Preview:

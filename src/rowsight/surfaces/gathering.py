@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rowsight.core.blocking import blocking
 from rowsight.plan.gathers import Rank, Summarize
+from rowsight.plan.nodes import Project
 from rowsight.session import Session, options_of
 
 if TYPE_CHECKING:
@@ -73,21 +74,45 @@ class Summarizing(Gathering[Summarize, "Summarized"]):
     """A summary to be made of a table's rows."""
 
     def _estimated(self, options: RunOptions) -> Estimate:
-        return self._session.estimate_summary(self.ask, options)
+        from rowsight.calls.endpoints import prices  # noqa: PLC0415 - loads on use
+        from rowsight.execution.summaries.estimate import estimated_summary  # noqa: PLC0415
+
+        with self._session.planned(self._plan) as (plan, relations):
+            return estimated_summary(self.ask, plan, relations, *prices(options), options.seed)
 
     async def _amade(
         self, options: RunOptions, out: str | Path | None, spec: dict[str, Any] | None, resuming: str | None
     ) -> Summarized:
-        return await self._session.asummarize(self.ask, options, out=out, spec=spec, resuming=resuming)
+        from rowsight.execution.gathering import Summarized  # noqa: PLC0415 - loads on use
+        from rowsight.execution.summaries.summarizing import Summarizing as SummaryEnd  # noqa: PLC0415
+
+        end = SummaryEnd(self.ask)
+        result = await self._session.arun(self._plan, options, out=out, spec=spec, resuming=resuming, end=end)
+        assert end.summary is not None
+        return Summarized(end.summary, result)
+
+    @property
+    def _plan(self) -> Project:
+        return Project(self.ask.input, self.ask.columns)
 
 
 class Ranking(Gathering[Rank, "RankedRows"]):
     """A table's first rows to be found, in order."""
 
     def _estimated(self, options: RunOptions) -> Estimate:
-        return self._session.estimate_ranking(self.ask, options)
+        from rowsight.calls.endpoints import prices  # noqa: PLC0415 - loads on use
+        from rowsight.execution.ranking.estimate import estimated_ranking  # noqa: PLC0415
+
+        with self._session.planned(self.ask.input) as (plan, relations):
+            return estimated_ranking(self.ask, plan, relations, *prices(options))
 
     async def _amade(
         self, options: RunOptions, out: str | Path | None, spec: dict[str, Any] | None, resuming: str | None
     ) -> RankedRows:
-        return await self._session.arank(self.ask, options, out=out, spec=spec, resuming=resuming)
+        from rowsight.execution.gathering import RankedRows  # noqa: PLC0415 - loads on use
+        from rowsight.execution.ranking.ranking import RankingEnd  # noqa: PLC0415
+
+        end = RankingEnd(self.ask)
+        result = await self._session.arun(self.ask.input, options, out=out, spec=spec, resuming=resuming, end=end)
+        assert end.ranking is not None
+        return RankedRows(end.ranking, result)

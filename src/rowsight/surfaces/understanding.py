@@ -164,12 +164,9 @@ class UnderstandQuery:
         finder, plan = Finder(), self._table.plan
         themes = None if themes is None else masked_themes(themes, finder)
         summary = None if summary is None else masked_summary(summary, finder)
-        relations = self._session.engine.open(self._session.sources(plan))
-        try:
+        with self._session.opened(plan) as relations:
             found = anomalies(relations, plan, self.profile.column(self.columns.text), seed)
             rows = fetched(relations, plan, self.columns, _mentioned(self.profile, found, themes, summary), finder)
-        finally:
-            relations.close()
         said = (*notes, *(themes.notes if themes else ()), *(summary.notes if summary else ()))
         return Understanding(self.profile, self.columns, found, themes, summary, rows, spent, model, str(budget), said)
 

@@ -24,13 +24,10 @@ def profiled(session: Session, plan: Node) -> Profile:
         raise InputError("profile reads a table as it is; run the questions first, then read and profile the result")
     started = time.perf_counter()
     finder = Finder()
-    relations = session.engine.open(session.sources(plan))
-    try:
+    with session.opened(plan) as relations:
         rows, columns = described_columns(relations, plan)
         repeated = repeated_rows(relations, plan)
         columns = scanned(relations, plan, columns, finder)
-    finally:
-        relations.close()
     shown = " and ".join(s.shown for s in session.sources(plan).values())
     seconds = round(time.perf_counter() - started, 3)
     return Profile(shown, rows, repeated, tuple(columns), text_column(columns), seconds, tuple(_notes(columns, finder)))

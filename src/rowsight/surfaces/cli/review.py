@@ -109,11 +109,8 @@ def _read(path: Path) -> pa.Table:
 
     session = Session()
     scan = session.scan(str(path))
-    relations = session.engine.open(session.sources(scan))
-    try:
+    with session.opened(scan) as relations:
         return pa.Table.from_batches(list(relations.stream(scan, (), 8192)), relations.schema(scan))
-    finally:
-        relations.close()
 
 
 COMMANDS = {"review": review, "audit": audit}

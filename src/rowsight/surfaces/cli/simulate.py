@@ -71,20 +71,19 @@ def simulate(table: str, truths: tuple[str, ...], text: str, hook: str | None, *
         raise InputError("the simulated model knows no answers: give --truth COLUMN, or --hook module:function")
     session = Session()
     scan = session.scan(table)
-    relations = session.engine.open(session.sources(scan))
     if text not in scan.columns:
         raise ColumnError(f"the table has no column {text!r} for --text{nearest(text, scan.columns)}")
-    named = [_truth(truth, scan, relations, several=len(truths) > 1) for truth in truths]
-    columns = {text: _quoted(text)} | {f"truth {i}": sql for i, (_, sql) in enumerate(named)}
-    values["model_noise"] = dict(map(_model_noise, values["model_noise"]))
-    config = SimulationConfig(
-        text=text,
-        truths=tuple(Truth(f"truth {i}", pattern) for i, (pattern, _) in enumerate(named)),
-        hook=load_hook(hook) if hook else None,
-        **values,
-    )
-    serve(config, relations.computed(scan, columns, 8192), ready=_say_ready)
-    relations.close()
+    with session.opened(scan) as relations:
+        named = [_truth(truth, scan, relations, several=len(truths) > 1) for truth in truths]
+        columns = {text: _quoted(text)} | {f"truth {i}": sql for i, (_, sql) in enumerate(named)}
+        values["model_noise"] = dict(map(_model_noise, values["model_noise"]))
+        config = SimulationConfig(
+            text=text,
+            truths=tuple(Truth(f"truth {i}", pattern) for i, (pattern, _) in enumerate(named)),
+            hook=load_hook(hook) if hook else None,
+            **values,
+        )
+        serve(config, relations.computed(scan, columns, 8192), ready=_say_ready)
 
 
 def _model_noise(text: str) -> tuple[str, float]:

@@ -48,12 +48,9 @@ def _digest(table: str, columns: tuple[str, ...]) -> str:
     missing = [c for c in columns if c not in scan.columns]
     if missing:
         raise InputError(f"{table} has no column {missing[0]!r}, of which the certificate speaks")
-    relations = session.engine.open(session.sources(scan))
-    try:
+    with session.opened(scan) as relations:
         for batch in relations.stream(scan, columns, 8192):
             read.update(text_arrays(batch, columns))
-    finally:
-        relations.close()
     return read.digest().hex()
 
 
