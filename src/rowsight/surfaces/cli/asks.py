@@ -30,6 +30,8 @@ from rowsight.surfaces.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from rowsight.session import Session
+    from rowsight.surfaces.cli.show import ProgressLine
     from rowsight.surfaces.table import Table
 
 CURVE_FORMATS = (".svg", ".json")
@@ -87,18 +89,13 @@ def ask(declaration: Declaration, values: dict[str, Any], *, resuming: str | Non
 
 def put(command: str, values: dict[str, Any], made: Callable[[Any], Any], *, resuming: str | None = None) -> int:
     """Run what ``made`` makes of a session: a table or a figure that is to be asked for."""
-    from rowsight.session import Session  # noqa: PLC0415 - commands load what they use
-    from rowsight.surfaces.cli import show  # noqa: PLC0415
+    from rowsight.surfaces.cli import show  # noqa: PLC0415 - commands load what they use
 
     options = checked_options(values)
-    progress = show.ProgressLine(quiet=values["as_json"] or not sys.stderr.isatty())
-    session = Session(state=values["state"], listener=progress)
+    session, progress = watched(values)
     table = made(session)
-    if values["dry_run"]:
-        show.estimate(table.estimate(**run_options(values)), as_json=values["as_json"])
+    if only_estimated(table, values):
         return 0
-    if not agreed(table, values):
-        raise click.Abort
     _check_apart(values)
     for name in ("out", "unjudged", "provenance"):
         show.check_output(values[name])
@@ -197,6 +194,26 @@ def _given_labels(values: dict[str, Any]) -> list[str]:
     if labels := label_list(values["labels"], values["label"]):
         return labels
     raise InputError("classify needs labels: --labels a,b,c or --label a --label b")
+
+
+def watched(values: dict[str, Any]) -> tuple[Session, ProgressLine]:
+    """Return a command's session, and the line on which its progress is shown."""
+    from rowsight.session import Session  # noqa: PLC0415 - commands load what they use
+    from rowsight.surfaces.cli.show import ProgressLine  # noqa: PLC0415
+
+    progress = ProgressLine(quiet=values["as_json"] or not sys.stderr.isatty())
+    return Session(state=values["state"], listener=progress), progress
+
+
+def only_estimated(asked: Any, values: dict[str, Any]) -> bool:
+    """Show what it would cost where no more is wanted, and say so; else make sure that it may be spent."""
+    from rowsight.surfaces.cli import show  # noqa: PLC0415 - commands load what they use
+
+    if values["dry_run"]:
+        show.estimate(asked.estimate(**run_options(values)), as_json=values["as_json"])
+    elif not agreed(asked, values):
+        raise click.Abort
+    return bool(values["dry_run"])
 
 
 def agreed(asked: Any, values: dict[str, Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,14 @@ import click
 
 from rowsight.operators import rank, summarize
 from rowsight.plan.gathers import CHUNK_TOKENS
-from rowsight.surfaces.cli.asks import agreed, plain_values, source
+from rowsight.surfaces.cli.asks import only_estimated, plain_values, source, watched
 from rowsight.surfaces.cli.options import (
+    JOB_OPTIONS,
     MODEL_OPTIONS,
     ON_FAILURE_OPTION,
+    OUT_OPTION,
     Decorator,
     checked_options,
-    run_options,
     with_options,
 )
 from rowsight.surfaces.cli.terminal import say
@@ -36,11 +36,8 @@ _READ_OPTIONS: tuple[Decorator, ...] = (
         metavar="N",
         help="Tokens of rows in one call.",
     ),
-    click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="CSV, JSON Lines, Parquet or Arrow."),
-    click.option("--limit", type=int, metavar="N", help="Only the first N rows."),
-    click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds."),
-    click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop."),
-    click.option("--yes", is_flag=True, help="Don't ask before spending."),
+    OUT_OPTION,
+    *JOB_OPTIONS,
     ON_FAILURE_OPTION,
 )
 _SUMMARIZE_OPTIONS: tuple[Decorator, ...] = (
@@ -73,18 +70,13 @@ class Command:
 
 def gather(name: str, values: dict[str, Any], *, resuming: str | None = None) -> int:
     """Run the command ``name`` with these values; ``resuming`` names the run to go on with."""
-    from rowsight.session import Session  # noqa: PLC0415 - commands load what they use
-    from rowsight.surfaces.cli import show  # noqa: PLC0415
+    from rowsight.surfaces.cli import show  # noqa: PLC0415 - commands load what they use
 
     options = checked_options(values)
-    progress = show.ProgressLine(quiet=values["as_json"] or not sys.stderr.isatty())
-    session = Session(state=values["state"], listener=progress)
+    session, progress = watched(values)
     asked = GATHERS[name].made(source(values, session), values)
-    if values["dry_run"]:
-        show.estimate(asked.estimate(**run_options(values)), as_json=values["as_json"])
+    if only_estimated(asked, values):
         return 0
-    if not agreed(asked, values):
-        raise click.Abort
     show.check_output(values["out"])
     with progress:
         found = asked.made(

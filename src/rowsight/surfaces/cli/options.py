@@ -70,12 +70,18 @@ ON_FAILURE_OPTION = click.option(
     help="Leave rows that failed without an answer, or end with an error once every answer is kept and every file written.",
 )
 INTO_OPTION = click.option("--into", metavar="NAME", help="The column for the answers [default: answer].")
-RUN_OPTIONS = (
-    click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="CSV, JSON Lines, Parquet or Arrow."),
+OUT_OPTION = click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="CSV, JSON Lines, Parquet or Arrow."
+)
+JOB_OPTIONS = (
     click.option("--limit", type=int, metavar="N", help="Only the first N rows."),
     click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds."),
     click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop."),
     click.option("--yes", is_flag=True, help="Don't ask before spending."),
+)
+RUN_OPTIONS = (
+    OUT_OPTION,
+    *JOB_OPTIONS,
     ON_FAILURE_OPTION,
     click.option(
         "--unjudged", type=click.Path(path_type=Path), metavar="FILE", help="Rows without an answer, in full."

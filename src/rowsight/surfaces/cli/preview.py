@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
-from rowsight.surfaces.cli.asks import source
+from rowsight.surfaces.cli.asks import source, watched
 from rowsight.surfaces.cli.options import MODEL_OPTIONS, checked_options, run_options, with_options
 
 
@@ -20,12 +19,11 @@ from rowsight.surfaces.cli.options import MODEL_OPTIONS, checked_options, run_op
 @with_options(MODEL_OPTIONS)
 def preview(table: str, question: str, other: str | None, n: int, where: str | None, **values: Any) -> int:
     """Ask QUESTION of a small random sample of TABLE; with OTHER, show the rows on which the two wordings disagree."""
-    from rowsight.session import Session  # noqa: PLC0415 - commands load what they use
-    from rowsight.surfaces.cli import show  # noqa: PLC0415
+    from rowsight.surfaces.cli import show  # noqa: PLC0415 - commands load what they use
 
     checked_options(values)
-    progress = show.ProgressLine(quiet=values["as_json"] or not sys.stderr.isatty())
-    read = source({"table": table, "where": where}, Session(state=values["state"], listener=progress))
+    session, progress = watched(values)
+    read = source({"table": table, "where": where}, session)
     with progress:
         if other is None:
             one = read.preview(question, n, **run_options(values))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rowsight.core.errors import OutputError
-from rowsight.surfaces.cli.asks import agreed, source
-from rowsight.surfaces.cli.options import MODEL_OPTIONS, checked_options, label_list, run_options, with_options
+from rowsight.surfaces.cli.asks import only_estimated, source, watched
+from rowsight.surfaces.cli.options import JOB_OPTIONS, MODEL_OPTIONS, checked_options, label_list, with_options
 from rowsight.surfaces.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -39,10 +38,7 @@ _OPTIONS = (
         "--out", type=_FILE, metavar="FILE", help="Every row with its themes: CSV, JSON Lines, Parquet or Arrow."
     ),
     click.option("--into", default="themes", show_default=True, metavar="NAME", help="The column for the themes."),
-    click.option("--limit", type=int, metavar="N", help="Only the first N rows."),
-    click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds."),
-    click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop."),
-    click.option("--yes", is_flag=True, help="Don't ask before spending."),
+    *JOB_OPTIONS,
 )
 
 
@@ -59,19 +55,14 @@ def themes(table: str, question: str, **values: Any) -> int:
     """
     from rowsight.execution.themes.found import load_themes  # noqa: PLC0415 - commands load what they use
     from rowsight.execution.themes.result import ThemesResult  # noqa: PLC0415
-    from rowsight.session import Session  # noqa: PLC0415
     from rowsight.surfaces.cli import show  # noqa: PLC0415
 
     options = checked_options(values)
-    progress = show.ProgressLine(quiet=values["as_json"] or not sys.stderr.isatty())
-    session = Session(state=values["state"], listener=progress)
+    session, progress = watched(values)
     query = _query(table, question, values, session)
     before = None if values["against"] is None else load_themes(values["against"])
-    if values["dry_run"]:
-        show.estimate(query.estimate(**run_options(values)), as_json=values["as_json"])
+    if only_estimated(query, values):
         return 0
-    if not agreed(query, values):
-        raise click.Abort
     show.check_output(values["out"])
     _check_folder(values["save"])
     with progress:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rowsight.surfaces.cli.asks import agreed, source
-from rowsight.surfaces.cli.options import MODEL_OPTIONS, Decorator, checked_options, run_options, with_options
+from rowsight.surfaces.cli.asks import agreed, source, watched
+from rowsight.surfaces.cli.options import (
+    JOB_OPTIONS,
+    MODEL_OPTIONS,
+    Decorator,
+    checked_options,
+    run_options,
+    with_options,
+)
 from rowsight.surfaces.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -30,10 +36,7 @@ _OPTIONS: tuple[Decorator, ...] = (
     click.option(
         "--out", type=click.Path(path_type=Path), metavar="FILE", help="A report: .html to look at, .json to read."
     ),
-    click.option("--limit", type=int, metavar="N", help="Only the first N rows."),
-    click.option("--where", metavar="SQL", help="Only the rows for which a SQL predicate holds."),
-    click.option("--dry-run", is_flag=True, help="Say what it would cost, and stop."),
-    click.option("--yes", is_flag=True, help="Don't ask before spending."),
+    *JOB_OPTIONS,
 )
 
 
@@ -53,8 +56,8 @@ def understand(table: str, **values: Any) -> int:
     checked_options(values)
     if values["out"] is not None:
         check_report(values["out"])
-    progress = show.ProgressLine(quiet=values["as_json"] or not sys.stderr.isatty())
-    query = _query(table, values, progress)
+    session, progress = watched(values)
+    query = _query(table, values, session)
     if values["dry_run"]:
         show.estimate(query.estimate(**run_options(values)), as_json=values["as_json"])
         return 0
@@ -67,10 +70,8 @@ def understand(table: str, **values: Any) -> int:
     return 3 if found.budget_spent else 0
 
 
-def _query(table: str, values: dict[str, Any], listener: Any) -> UnderstandQuery:
-    from rowsight.session import Session  # noqa: PLC0415 - commands load what they use
-
-    read = source({**values, "table": table}, Session(state=values["state"], listener=listener))
+def _query(table: str, values: dict[str, Any], session: Any) -> UnderstandQuery:
+    read = source({**values, "table": table}, session)
     return read.understand(**{name: values[name] for name in ("text", "time", "by", "k", "question", "lang")})
 
 
