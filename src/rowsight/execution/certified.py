@@ -39,6 +39,7 @@ from rowsight.execution.cascade.protocol import (
     Prices,
 )
 from rowsight.execution.codes import codes_of
+from rowsight.execution.driving import driven
 from rowsight.execution.middle import MiddleModel
 from rowsight.execution.ordered import Piece
 from rowsight.guarantees.certificate import Certificate, array_digest, seal
@@ -332,14 +333,7 @@ class Driver:
             middle=self.middle is not None,
             earlier=self.earlier,
         )
-        reply: NDArray[Any] | None = None
-        while True:
-            try:
-                request = cascade.send(reply)
-            except StopIteration as done:
-                decision: Decision = done.value
-                return decision
-            reply = await self._reply(request)
+        return await driven(cascade, self._reply)
 
     def _rows(self) -> TableRows:
         """Return the population as the cascade sees it."""

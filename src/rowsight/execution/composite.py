@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from rowsight.core.identity import digest
 from rowsight.execution.asking import Arguments, Told
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Afford, Ask, Decision, Freeze, Note
+from rowsight.execution.driving import driven
 from rowsight.guarantees.certificate import Certificate, array_digest, seal
 from rowsight.operators import operator
 from rowsight.plan.guarantee import Guarantee, demanded
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from rowsight.execution.queries import Answers, QueryRun
     from rowsight.proxies.features import Matrix
 
-T = TypeVar("T")
 _SLICE = 4096
 _FITTED_ON = 20_000
 
@@ -135,22 +136,12 @@ class Cascaded(ABC):
             groups=None,
             attempt=await self.attempt(subject, self.guarantee),
         )
-        decision: Decision = await self.driven(cascade, subject)
+        decision = await driven(cascade, partial(self.reply, subject))
         self.rows, self.asked_rows = len(texts), int(decision.asked.sum())
         return decision, await self._certificate(decision, table, subject)
 
-    async def driven(self, course: Generator[Any, Any, T], subject: bytes) -> T:
-        """Answer what a course asks for until it ends; return what it came to."""
-        reply: NDArray[Any] | None = None
-        while True:
-            try:
-                request = course.send(reply)
-            except StopIteration as done:
-                found: T = done.value
-                return found
-            reply = await self._reply(request, subject)
-
-    async def _reply(self, request: Ask | Afford | Freeze | Note, subject: bytes) -> NDArray[Any] | None:
+    async def reply(self, subject: bytes, request: Ask | Afford | Freeze | Note) -> NDArray[Any] | None:
+        """Answer what a cascade or an estimate about ``subject`` asks for."""
         match request:
             case Ask(rows=rows):
                 slices = [await self.codes(rows[i : i + _SLICE]) for i in range(0, len(rows), _SLICE)]

@@ -11,6 +11,7 @@ import pyarrow as pa
 from rowsight.execution.cascade.estimating import Estimated, Interval, estimating
 from rowsight.execution.cascade.protocol import SKIPPED, Ask, Decision
 from rowsight.execution.certified import Driver, Population, TableRows, spooled, unpacked
+from rowsight.execution.driving import driven
 from rowsight.execution.ordered import Piece
 from rowsight.guarantees.certificate import seal
 from rowsight.plan.schema import Number
@@ -18,6 +19,7 @@ from rowsight.plan.schema import Number
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from rowsight.execution.cascade.protocol import Request
     from rowsight.execution.executor import Work
     from rowsight.plan.goal import Goal
     from rowsight.plan.nodes import Figure
@@ -70,15 +72,11 @@ class Estimator(Driver):
             groups=self.population.groups,
             attempt=attempt["number"],
         )
-        reply: NDArray[Any] | None = None
-        while True:
-            try:
-                request = course.send(reply)
-            except StopIteration as done:
-                return self._decision(done.value, attempt["number"])
-            reply = await self._reply(request)
-            if isinstance(request, Ask) and reply is not None:
-                reply = self._floats(reply)
+        return self._decision(await driven(course, self._in_floats), attempt["number"])
+
+    async def _in_floats(self, request: Request) -> NDArray[Any] | None:
+        reply = await self._reply(request)
+        return self._floats(reply) if isinstance(request, Ask) and reply is not None else reply
 
     def sealed(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the body in the form of estimates."""

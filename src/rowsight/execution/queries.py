@@ -13,6 +13,7 @@ from rowsight.engines.arrow import answer_array, arrow_type
 from rowsight.engines.workspace import Workspace
 from rowsight.execution.asking import Arguments, Told
 from rowsight.execution.composite import Composite, Forgetful, OneCall, Records
+from rowsight.execution.driving import driven
 from rowsight.execution.totalled import Totalled
 from rowsight.guarantees.certificate import Certificate
 from rowsight.operators import Question, operator
@@ -114,14 +115,7 @@ class QueryRun:
 
     async def follow(self, planning: Planning) -> str:
         """Do what the plan asks for; return the SQL of the result."""
-        reply: Any = None
-        while True:
-            try:
-                request = planning.send(reply)
-            except StopIteration as done:
-                sql: str = done.value
-                return sql
-            reply = await self._reply(request)
+        return await driven(planning, self._reply)
 
     async def _reply(self, request: Request) -> Any:
         match request:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 
 from rowsight.execution.cascade.totals import Totals, Wanted, totals
 from rowsight.execution.composite import OverRows, Texts, texts_digest
+from rowsight.execution.driving import driven
 from rowsight.guarantees.certify import attempt_share
 from rowsight.plan.guarantee import Guarantee
 
@@ -76,7 +78,7 @@ class Totalled(OverRows):
         course = totals(
             rows, weights, codes, self.wanted, bounds=self.total.bounds, share=share, seed=self.run.seed, attempt=attempt
         )  # fmt: skip
-        return await self.driven(course, subject)
+        return await driven(course, partial(self.reply, subject))
 
     def _groups(self) -> tuple[list[Key], NDArray[np.int64]]:
         """Return the groups' keys, and each row's group; rows that need a call have the first codes."""
