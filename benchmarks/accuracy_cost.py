@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from documented import put
 from replayed import Rows, decided, featurize
-from rowsight.execution.cascade.accuracy import accuracy_cascade
+from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import Ask
 from rowsight.guarantees.certify import allowed_errors
 from rowsight.plan.guarantee import Guarantee
@@ -86,7 +86,7 @@ def load(name: str) -> tuple[Any, np.ndarray]:
 def ours(features: Any, truth: np.ndarray, level: float, seed: int) -> dict[str, Any]:
     start = time.process_time()
     guarantee = Guarantee(accuracy=level, confidence=1 - FAILURE)
-    steps = accuracy_cascade(Rows(features), guarantee, classes=int(truth.max()) + 1, seed=seed)
+    steps = cascade_for(Rows(features), guarantee, classes=int(truth.max()) + 1, seed=seed)
     decision = decided(steps, lambda request: truth[request.rows] if isinstance(request, Ask) else None)
     body = decision.certificate
     seconds = round(time.process_time() - start, 1)

@@ -27,8 +27,8 @@ import rival_cascades
 from documented import put
 from informed_limit import informed_limit
 from replayed import Rows, decided, featurize
+from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import Ask
-from rowsight.execution.cascade.zones import zones_cascade
 from rowsight.plan.guarantee import Guarantee
 from rowsight.proxies import linear
 
@@ -66,7 +66,7 @@ def load(name: str) -> tuple[list[str], np.ndarray]:
 
 def ours(features: Any, truth: np.ndarray, level: float, seed: int, _rivals: Path | None) -> dict[str, Any]:
     answers = truth.astype(np.int64)
-    steps = zones_cascade(Rows(features), Guarantee(precision=level, recall=level, confidence=1 - FAILURE), seed=seed)
+    steps = cascade_for(Rows(features), Guarantee(precision=level, recall=level, confidence=1 - FAILURE), seed=seed)
     decision = decided(steps, lambda request: answers[request.rows] if isinstance(request, Ask) else None)
     body = decision.certificate
     stages = {"training": body["training"], "certifying": body["certifying"], "certified": body["certified"]}

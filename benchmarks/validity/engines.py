@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from benchmarks.validity.cases import Case
 
-from rowsight.execution.cascade.accuracy import accuracy_cascade
+from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import Ask, Decision
-from rowsight.execution.cascade.zones import zones_cascade
 from rowsight.guarantees.certify import allowed_errors
 from rowsight.plan.guarantee import Guarantee
 
@@ -66,14 +65,14 @@ def drive(
 def accuracy(case: Case, seed: int, *, attempt: int = 1, ask: Answering | None = None) -> Outcome:
     """Rowsight's accuracy cascade."""
     guarantee = Guarantee(accuracy=case.target, confidence=1 - case.failure)
-    cascade = accuracy_cascade(ArrayRows(case.features), guarantee, classes=case.classes, seed=seed, attempt=attempt)
+    cascade = cascade_for(ArrayRows(case.features), guarantee, classes=case.classes, seed=seed, attempt=attempt)
     return _outcome(case, drive(cascade, ask or case.oracle.ask))
 
 
 def zones(case: Case, seed: int, *, attempt: int = 1, ask: Answering | None = None) -> Outcome:
     """Rowsight's precision and recall cascade; the case's level is demanded of both."""
     guarantee = Guarantee(precision=case.target, recall=case.target, confidence=1 - case.failure)
-    cascade = zones_cascade(ArrayRows(case.features), guarantee, seed=seed, attempt=attempt)
+    cascade = cascade_for(ArrayRows(case.features), guarantee, seed=seed, attempt=attempt)
     return _outcome(case, drive(cascade, ask or case.oracle.ask))
 
 

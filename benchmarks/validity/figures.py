@@ -14,9 +14,9 @@ import numpy as np
 from benchmarks.validity.cases import ADVERSARIES, Case, Oracle, line, real_table
 from benchmarks.validity.engines import ArrayRows, Outcome, drive
 
+from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.estimating import estimating
 from rowsight.execution.cascade.protocol import Ask, Note
-from rowsight.execution.cascade.zones import zones_cascade
 from rowsight.plan.goal import Goal
 from rowsight.plan.guarantee import Guarantee
 
@@ -222,7 +222,7 @@ MISSED = 0.02
 
 def overlooked(case: Case, seed: int) -> Outcome:
     """A filter that may overlook 2% of all rows."""
-    cascade = zones_cascade(ArrayRows(case.features), Guarantee(missed=MISSED, confidence=1 - case.failure), seed=seed)
+    cascade = cascade_for(ArrayRows(case.features), Guarantee(missed=MISSED, confidence=1 - case.failure), seed=seed)
     decision = drive(cascade, case.oracle.ask)
     return Outcome(decision.answers, case.oracle.calls, decision.certificate["certified"], decision.certificate)
 

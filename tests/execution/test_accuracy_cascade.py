@@ -8,7 +8,7 @@ from scipy.stats import binom
 from tables import ArrayRows, Oracle, demand, drive, line
 
 from rowsight.execution.cascade import accuracy as module
-from rowsight.execution.cascade.accuracy import accuracy_cascade
+from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.prefix import PrefixTrial
 from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED
 from rowsight.guarantees import verifier
@@ -18,7 +18,7 @@ RUNS = 16
 BEARABLE = int(binom.ppf(0.999, RUNS, 0.05))
 
 
-def run(features, labels, level=0.9, *, seed=0, classes=2, oracle=None, make=accuracy_cascade, **more):
+def run(features, labels, level=0.9, *, seed=0, classes=2, oracle=None, make=cascade_for, **more):
     oracle = oracle or Oracle(labels)
     guarantee = demand(level, **({"by": "group"} if "groups" in more else {}), **more.pop("demand", {}))
     return drive(make(ArrayRows(features), guarantee, classes=classes, seed=seed, **more), oracle), oracle

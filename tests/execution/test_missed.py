@@ -10,8 +10,8 @@ from scipy.stats import binom
 import rowsight
 from rowsight.calls.simulated import SimulatedServer, SimulationConfig, Truth
 from rowsight.core.errors import InputError
+from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import SKIPPED, UNANSWERED, Ask
-from rowsight.execution.cascade.zones import zones_cascade
 from rowsight.guarantees import verifier
 from rowsight.guarantees.certificate import real_figures
 from rowsight.plan.guarantee import Guarantee
@@ -35,7 +35,7 @@ class Memory:
 
 
 def decided(features, answers, guarantee, **given):
-    course, reply = zones_cascade(Memory(features), guarantee, **given), None
+    course, reply = cascade_for(Memory(features), guarantee, **given), None
     while True:
         try:
             request = course.send(reply)

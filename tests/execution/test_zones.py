@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import binom
 from zone_tables import Numbers, drive, figures, noisy
 
+from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import SKIPPED, Ask
-from rowsight.execution.cascade.zones import zones_cascade
 from rowsight.guarantees.draw import Draw, draw_key
 from rowsight.guarantees.verifier import verify
 from rowsight.plan.guarantee import Guarantee
@@ -125,7 +125,7 @@ def test_refused_rows_use_up_recall_and_are_never_mended() -> None:
 
 def test_money_that_runs_out_leaves_no_certificate() -> None:
     features, truth = noisy(800, 0.3, 11)
-    steps = zones_cascade(Numbers(features), Guarantee(precision=0.9, recall=0.9))
+    steps = cascade_for(Numbers(features), Guarantee(precision=0.9, recall=0.9))
     request, bought, reply = steps.send(None), 0, None
     try:
         while True:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import UNANSWERED, Ask, Decision, Freeze
-from rowsight.execution.cascade.zones import zones_cascade
 from rowsight.plan.guarantee import Guarantee
 
 
@@ -46,7 +46,7 @@ def drive(
     levels = {k: options.pop(k) for k in ("precision", "recall", "confidence", "by") if k in options}
     refused = options.pop("refused", np.zeros(len(truth), dtype=bool))
     replies = np.where(refused, UNANSWERED, truth.astype(np.int64))
-    steps = zones_cascade(Numbers(features), Guarantee(**levels), **options)
+    steps = cascade_for(Numbers(features), Guarantee(**levels), **options)
     asked, frozen, reply = [], [], None
     while True:
         try:

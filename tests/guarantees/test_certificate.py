@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from rowsight.core.errors import InputError
-from rowsight.execution.cascade.accuracy import accuracy_cascade
+from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import Ask
-from rowsight.execution.cascade.zones import zones_cascade
 from rowsight.guarantees import verifier
 from rowsight.guarantees.certificate import Certificate, canonical
 from rowsight.plan.guarantee import Guarantee
@@ -38,7 +37,7 @@ class Line:
 @pytest.fixture(scope="module")
 def made():
     table = Line()
-    cascade = accuracy_cascade(table, Guarantee(accuracy=0.9), classes=2, seed=4)
+    cascade = cascade_for(table, Guarantee(accuracy=0.9), classes=2, seed=4)
     reply = None
     while True:
         try:
@@ -188,7 +187,7 @@ def test_a_loaded_certificate_needs_the_answers(made):
 def test_zones_replay_and_hold(demand):
     table = Line(3000)
     table.labels = np.maximum(table.labels, 0)
-    cascade = zones_cascade(table, Guarantee(**demand), seed=1, known=None, groups=None, attempt=1)
+    cascade = cascade_for(table, Guarantee(**demand), seed=1, known=None, groups=None, attempt=1)
     reply = None
     while True:
         try:

@@ -27,15 +27,10 @@ from rowsight.guarantees.certify import allowed_errors, attempt_share, labels_ne
 from rowsight.guarantees.draw import draw_key
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from numpy.typing import NDArray
 
-    from rowsight.execution.cascade.protocol import Cascade, Request, Rows
+    from rowsight.execution.cascade.protocol import Cascade, Known, Rows, Steps
     from rowsight.plan.guarantee import Guarantee
-
-    Steps = Generator[Request, NDArray[Any] | None, None]
-    Known = tuple[NDArray[np.int64], NDArray[Any]]
 
 MOST_GROUPS = 16_000
 """Groups that the strata of a certificate can tell apart."""
@@ -58,27 +53,6 @@ CAUTION = 0.0
 """Standard errors by which a plan inflates the errors that it expects."""
 GRID = np.concatenate([np.linspace(0.02, 0.9, 45), np.linspace(0.91, 1.0, 19)])
 """Shares of the rows that are tried as the proxy's part."""
-
-
-def accuracy_cascade(
-    rows: Rows,
-    guarantee: Guarantee,
-    *,
-    classes: int | None,
-    seed: int = 0,
-    known: Known | None = None,
-    groups: NDArray[np.int64] | None = None,
-    attempt: int = 1,
-    earlier: Earlier | None = None,
-) -> Cascade:
-    """Certify ``guarantee.accuracy`` over ``rows``; in every group where ``groups`` (a code a row) is given.
-
-    ``classes``: how many class codes there are; ``None`` for scores (floats; right when within ``guarantee.within``).
-    ``known``: positions and answers that the ledger holds already; they count as asked and train, and aren't drawn.
-    ``attempt``: the how-manieth try at this table, question and model. The generator asks every row at most once.
-    ``earlier``: what the versions before this one of a living table leave to it.
-    """
-    return (yield from AccuracyRun(rows, guarantee, classes, seed, known, groups, attempt, earlier).steps())
 
 
 @dataclass(frozen=True, slots=True)

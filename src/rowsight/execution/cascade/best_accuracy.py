@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rowsight.execution.cascade.prefix import PrefixTrial
-    from rowsight.execution.cascade.protocol import Decision
-    from rowsight.execution.cascade.purse import Steps
+    from rowsight.execution.cascade.protocol import Decision, Steps
 
 UNIFORM_SHARE = 0.2
 """Uniform rows take no more than this share of the money."""

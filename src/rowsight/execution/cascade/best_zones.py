@@ -19,8 +19,7 @@ from rowsight.execution.cascade.zones import ACCEPTED, LAST_BAND, LEARN, REJECTE
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rowsight.execution.cascade.protocol import Decision
-    from rowsight.execution.cascade.purse import Steps
+    from rowsight.execution.cascade.protocol import Decision, Steps
     from rowsight.execution.cascade.zone_plan import ZonePlan
     from rowsight.execution.cascade.zone_trial import ZoneTrial
 

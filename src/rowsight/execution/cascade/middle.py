@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from rowsight.execution.cascade.protocol import Decision, Request
-
-    Steps = Generator[Request, NDArray[Any] | None, None]
+    from rowsight.execution.cascade.protocol import Decision, Request, Steps
 
 PILOT = 400
 """Doubtful rows of which a pilot asks the middle model."""

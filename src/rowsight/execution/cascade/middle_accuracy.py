@@ -15,9 +15,8 @@ from rowsight.execution.cascade.protocol import Note
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rowsight.execution.cascade.middle import Steps
     from rowsight.execution.cascade.prefix import PrefixTrial
-    from rowsight.execution.cascade.protocol import Decision
+    from rowsight.execution.cascade.protocol import Decision, Steps
 
 
 class MiddleAccuracyRun(AccuracyRun):

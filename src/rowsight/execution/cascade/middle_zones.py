@@ -15,8 +15,7 @@ from rowsight.proxies.calibration import platt
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from rowsight.execution.cascade.middle import Steps
-    from rowsight.execution.cascade.protocol import Decision
+    from rowsight.execution.cascade.protocol import Decision, Steps
 
 FOLDS = 3
 

@@ -125,4 +125,6 @@ class Dry(Exception):  # noqa: N818 - a signal between a cascade's steps, not an
 
 if TYPE_CHECKING:
     Request = Ask | AskMiddle | Afford | Prices | Freeze | Note
+    Steps = Generator[Request, NDArray[Any] | None, None]
     Cascade = Generator[Request, NDArray[Any] | None, Decision]
+    Known = tuple[NDArray[np.int64], NDArray[Any]]

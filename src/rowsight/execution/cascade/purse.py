@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rowsight.execution.cascade.protocol import Afford
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from rowsight.execution.cascade.protocol import Request
-
-    Steps = Generator[Request, NDArray[Any] | None, None]
+    from rowsight.execution.cascade.protocol import Steps
 
 LEVELS = 1 - np.geomspace(0.5, 0.0005, 60)
 """Levels that a plan may aim at, from the easiest."""

@@ -39,15 +39,10 @@ from rowsight.guarantees.living import Carried
 from rowsight.proxies import linear
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from numpy.typing import NDArray
 
-    from rowsight.execution.cascade.protocol import Cascade, Request, Rows
+    from rowsight.execution.cascade.protocol import Cascade, Known, Rows, Steps
     from rowsight.plan.guarantee import Guarantee
-
-    Steps = Generator[Request, NDArray[Any] | None, None]
-    Known = tuple[NDArray[np.int64], NDArray[Any]]
 
 PLANNED = 100_000
 """Rows on which a large table is planned, and whose band is asked in rounds."""
@@ -76,25 +71,6 @@ SHARPEN = 0.05
 """Draws from the accepted zone, beside those from the rejected one, that sharpen recall's budget."""
 REJECTED, ACCEPTED = 0, 1
 NAMES = ("rejected", "accepted")
-
-
-def zones_cascade(
-    rows: Rows,
-    guarantee: Guarantee,
-    *,
-    seed: int = 0,
-    known: Known | None = None,
-    groups: NDArray[np.int64] | None = None,
-    attempt: int = 1,
-    earlier: Earlier | None = None,
-) -> Cascade:
-    """Certify a filter's ``precision`` and/or its ``recall`` or ``missed``; in every group where ``groups`` is given.
-
-    ``known``: positions and answers that the ledger holds already; they count as asked and train, and aren't drawn.
-    ``attempt``: the how-manieth try at this table, question and model. The generator asks every row at most once.
-    ``earlier``: what the versions before this one of a living table leave to it.
-    """
-    return (yield from ZonesRun(rows, guarantee, seed, known, groups, attempt, earlier).steps())
 
 
 class ZonesRun:
