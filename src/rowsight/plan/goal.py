@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from rowsight.core.errors import InputError
+from rowsight.core.numbers import check_whole
 from rowsight.plan.guarantee import Guarantee
 
 FIGURES = ("count", "share", "mean")
@@ -26,6 +27,9 @@ class Goal(Guarantee):
     calls: int | None = None
 
     def __post_init__(self) -> None:
+        self._check_numbers()
+        if self.calls is not None:
+            check_whole("calls", self.calls, 500)
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence={self.confidence:g} is not between 0 and 1; give one such as confidence=0.95")
         if (self.calls is None) == (self.within is None):
@@ -36,7 +40,9 @@ class Goal(Guarantee):
         if self.calls is not None and self.calls < 1:
             raise InputError(f"calls={self.calls} asks nothing; give the number of rows to ask, such as calls=500")
         if self.within is not None and not (self.within > 0 and isfinite(self.within)):
-            raise InputError(f"within={self.within:g} is not above 0; give half the width of the interval")
+            raise InputError(
+                f"within={self.within:g} is no width; give a number above 0, half the width of the interval"
+            )
         if self.figure == "share" and self.within is not None and self.within >= 1:
             raise InputError(f"within={self.within:g} says nothing of a share; give one such as within=0.01")
 
