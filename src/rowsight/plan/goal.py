@@ -40,9 +40,7 @@ class Goal(Guarantee):
         if self.calls is not None and self.calls < 1:
             raise InputError(f"calls={self.calls} asks nothing; give the number of rows to ask, such as calls=500")
         if self.within is not None and not (self.within > 0 and isfinite(self.within)):
-            raise InputError(
-                f"within={self.within:g} is no width; give a number above 0, half the width of the interval"
-            )
+            raise InputError(f"within={self.within:g} is not above 0; give half the width of the interval")
         if self.figure == "share" and self.within is not None and self.within >= 1:
             raise InputError(f"within={self.within:g} says nothing of a share; give one such as within=0.01")
 
