@@ -277,6 +277,7 @@ def test_a_label_that_no_row_has_is_told(tmp_path):
     table = pa.table({"id": [1, 2, 3], "topic": ["parcel", "refund", "refund"]})
     _, path = drawn(tmp_path, "t.csv", 3, table, Asked("r", "What?", "classify", "topic"))
     fill(path, lambda row: "parsel" if row["id"] == "1" else "Refund")
+    assert read_sheet(path)["question"][0] == "What? (one label: parcel, refund)"
     audit = audited(path, tmp_path / "state")
     assert audit.answers.wrong == 1
     assert "such as 'parsel'; did you mean 'parcel'?" in audit.notes[0]

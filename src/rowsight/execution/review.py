@@ -27,6 +27,8 @@ FORMAT = "rowsight-review/2"
 ROW, REVIEW, QUESTION, ANSWER, YOURS = "rowsight_row", "rowsight_review", "question", "answer", "your_answer"
 OWN_COLUMNS = (ROW, REVIEW, QUESTION, ANSWER, YOURS)
 ANSWERED = ("asked", "proxied")
+_LISTED = 30
+"""Most labels that the sheet lists beside the question."""
 Kind = Literal["yes or no", "label", "number", "judged"]
 
 
@@ -243,7 +245,7 @@ def _how(review: Review) -> str:
     return {
         "yes or no": "yes or no",
         "number": "a number",
-        "label": "one label",
+        "label": f"one label: {', '.join(review.labels)}" if len(review.labels) <= _LISTED else "one label",
         "judged": "is the answer right? yes or no",
     }[review.kind]
 
