@@ -26,7 +26,7 @@ from rowsight.execution.cascade.purse import LEVELS, highest, rounded_down
 from rowsight.guarantees import verifier
 from rowsight.plan.guarantee import Guarantee
 from rowsight.surfaces.cli.interrupt import interruptible
-from rowsight.surfaces.cli.show import progress_line
+from rowsight.surfaces.cli.show import ProgressLine, progress_line
 
 ROWS = 1200
 TABLE = worlds.generate("retail", "en", ROWS, seed=5)
@@ -399,6 +399,14 @@ def test_the_live_line_fits_the_terminal_and_keeps_what_matters(room):
     if 70 < room < 200:
         assert "1,920 calls, $0.0791, certifying: promises precision 80.1%, recall 74.5%" in line
     assert progress_line(BUSY, None, room=200).endswith("m35s left")
+
+
+def test_the_promise_of_one_question_is_not_shown_of_the_next(capsys):
+    for stage, shown in (("certifying", "promises recall 50.0%"), ("done", " left")):
+        line = ProgressLine(quiet=False)
+        line(CurvePoint(10, 10, None, stage, {"recall": 0.5}))
+        line(BUSY)
+        assert shown in capsys.readouterr().err
 
 
 def test_the_live_line_of_an_estimate_says_the_interval():

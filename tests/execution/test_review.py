@@ -325,6 +325,12 @@ def test_labels_scores_and_other_answers(tmp_path):
     _, path = drawn(tmp_path, "n.csv", 10, table, Asked("r", "How?", "score", "n"), within=0.5)
     fill(path, lambda _: "2")
     assert audited(path, tmp_path / "state").answers.wrong == 2
+    fill(path, lambda _: "2,4")
+    assert audited(path, tmp_path / "state").answers.wrong == 2
+    for strange in ("seven", "nan", "1.234,5"):
+        fill(path, lambda _, said=strange: said)
+        with pytest.raises(InputError, match=f"says '{strange}' in your_answer, which is not a number; write one"):
+            audited(path, tmp_path / "state")
     _, path = drawn(tmp_path, "m.csv", 10, table, Asked("r", "Read", "extract", "made"))
     assert read_sheet(path)["answer"]
     fill(path, lambda row: "no" if row["id"] == "1" else "yes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -198,9 +199,15 @@ def _unknown_labels(review: Review, given: list[str | None]) -> list[str]:
 
 def _number(said: str, number: int, path: Path) -> float:
     try:
-        return float(said.replace(",", ".") if "." not in said else said)
+        found = float(said.replace(",", ".") if "." not in said else said)
     except ValueError:
-        raise InputError(f"{path}: row {number + 1} says {said!r} in {YOURS}, which is not a number") from None
+        found = nan
+    if isfinite(found):
+        return found
+    raise InputError(
+        f"{path}: row {number + 1} says {said!r} in {YOURS}, which is not a number; write one such as 7.5, or leave the cell "
+        "empty"
+    )
 
 
 def _part(

@@ -45,8 +45,8 @@ class ProgressLine:
             case Warned(message=message):
                 self._clear()
                 say(f"rowsight: {message}", err=True)
-            case CurvePoint():
-                self._point = event
+            case CurvePoint(stage=stage):
+                self._point = None if stage == "done" else event  # what comes next may promise nothing
             case Progress() if not self._quiet and time.monotonic() - self._drawn >= _REDRAW_SECONDS:
                 self._draw(progress_line(event, self._point, room=get_terminal_size().columns - 1))
 
