@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
@@ -17,14 +18,15 @@ import rowsight
 from rowsight import worlds
 from rowsight.calls.simulated import SimulatedServer, SimulationConfig, Truth
 from rowsight.core.errors import InputError
-from rowsight.core.events import CurvePoint
+from rowsight.core.events import CurvePoint, Progress
+from rowsight.execution import curve_picture
 from rowsight.execution.cascade import cascade_for
 from rowsight.execution.cascade.protocol import SKIPPED, Afford, Ask, Note
 from rowsight.execution.cascade.purse import LEVELS, highest, rounded_down
 from rowsight.guarantees import verifier
 from rowsight.plan.guarantee import Guarantee
-from rowsight.surfaces import curve_picture
 from rowsight.surfaces.cli.interrupt import interruptible
+from rowsight.surfaces.cli.show import ProgressLine, progress_line
 
 ROWS = 1200
 TABLE = worlds.generate("retail", "en", ROWS, seed=5)
@@ -318,4 +320,95 @@ def test_the_curve_is_drawn():
     assert "$0.04" in drawn
     assert drawn.count("<polyline") == 2
     assert curve_picture.terminal([]) == []
-    assert "<svg" in curve_picture.svg([], "nothing")
+    assert "nothing was asked" in curve_picture.svg([], "nothing")
+
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(drawn):
+    return [element.text for element in ET.fromstring(drawn).iter(f"{SVG}text")]
+
+
+def test_the_picture_names_the_question_the_demand_the_axes_and_the_money():
+    points = [
+        CurvePoint(100, 100, 0.5, "training", {"recall": 0.02}),
+        CurvePoint(900, 900, 4.5, "certifying", {"precision": 0.9, "recall": 0.9}),
+        CurvePoint(1000, 1000, 5.0, "done", {"precision": 0.91, "recall": 0.905}),
+    ]
+    drawn = curve_picture.svg(points, "Is {text} late? " * 9, {"precision": 0.9, "recall": 0.9})
+    said = texts(drawn)
+    assert said[0].endswith("…")
+    assert len(said[0]) < 80
+    assert said.count("demanded: 90%") == 1
+    assert {"0", "200", "1,000", "$0.00", "$1.00", "$5.00"} <= set(said)
+    assert "rows asked, and the money spent by then" in said
+    names = [e for e in ET.fromstring(drawn).iter(f"{SVG}text") if e.text in ("precision 91.00%", "recall 90.50%")]
+    assert abs(float(names[0].get("y")) - float(names[1].get("y"))) >= 12
+    line = next(ET.fromstring(drawn).iter(f"{SVG}polyline")).get("points").split()
+    assert len(line) == 5  # steps: what was promised at 100 rows is all that is promised until the next point
+
+
+def test_one_point_is_seen_and_shares_of_rows_missed_have_an_axis_of_their_own():
+    assert "<circle" in curve_picture.svg([CurvePoint(15, 15, None, "done", {"accuracy": 1.0})], "t")
+    points = [
+        CurvePoint(300, 300, None, "training", {"missed": 0.9}),
+        CurvePoint(900, 900, None, "done", {"missed": 0.0009}),
+    ]
+    assert "0.1%" in texts(curve_picture.svg(points, "t", {"missed": 0.001}))
+
+
+@pytest.mark.parametrize(
+    ("figure", "low", "high", "said", "ticks"),
+    [
+        ("share", 0.116, 0.152, "11.60% to 15.20%", {"10%", "15%"}),
+        ("count", 3200.0, 4100.0, "3,200 to 4,100", {"2,000", "4,000"}),
+        ("mean", 7.0, 7.25, "7 to 7.25", {"6.5", "7"}),
+    ],
+)
+def test_an_estimate_is_drawn_as_a_band_that_narrows(figure, low, high, said, ticks):
+    room = high - low
+    points = [
+        CurvePoint(100, 100, None, "estimating", {"low": 0.0, "high": 30 * high}, figure),
+        CurvePoint(300, 300, None, "estimating", {"low": low - room, "high": high + room}, figure),
+        CurvePoint(400, 400, None, "done", {"low": low, "high": high}, figure),
+    ]
+    assert curve_picture.terminal(points)[0].endswith(f"400 asked: {said}")
+    drawn = curve_picture.svg(points, "t")
+    assert drawn.count("<polygon") == 1
+    assert ticks <= set(texts(drawn))
+    heights = [
+        float(pair.split(",")[1]) for pair in next(ET.fromstring(drawn).iter(f"{SVG}polygon")).get("points").split()
+    ]
+    assert 60 <= min(heights) < max(heights) <= 260
+
+
+# --- the live line ------------------------------------------------------------------------------------------------
+
+BUSY = Progress(1_803, 54_263, 53, 1_920, 64, 2, 0.0791, 28.0)
+
+
+@pytest.mark.parametrize("room", [200, 100, 79, 60, 20])
+def test_the_live_line_fits_the_terminal_and_keeps_what_matters(room):
+    point = CurvePoint(1_803, 1_920, 0.0791, "certifying", {"precision": 0.801, "recall": 0.745})
+    line = progress_line(BUSY, point, room=room)
+    assert len(line) <= room
+    assert "left" not in line  # of a run that asks as few rows as it can nobody knows the time
+    if room > 100:
+        assert line.startswith("1,803 of 54,263 rows, 64/s, 1,920 calls, 53 in flight, 2 failed, $0.0791")
+    if 70 < room < 200:
+        assert "1,920 calls, $0.0791, certifying: promises precision 80.1%, recall 74.5%" in line
+    assert progress_line(BUSY, None, room=200).endswith("m35s left")
+
+
+def test_the_promise_of_one_question_is_not_shown_of_the_next(capsys):
+    for stage, shown in (("certifying", "promises recall 50.0%"), ("done", " left")):
+        line = ProgressLine(quiet=False)
+        line(CurvePoint(10, 10, None, stage, {"recall": 0.5}))
+        line(BUSY)
+        assert shown in capsys.readouterr().err
+
+
+def test_the_live_line_of_an_estimate_says_the_interval():
+    point = CurvePoint(1_803, 1_920, None, "estimating", {"low": 0.1, "high": 0.16}, "share")
+    assert progress_line(BUSY, point, room=200).endswith("estimating: by now 10.00% to 16.00%")

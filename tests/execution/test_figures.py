@@ -9,7 +9,7 @@ import pytest
 import rowsight
 from rowsight import worlds
 from rowsight.calls.simulated import SimulatedServer, SimulationConfig, Truth
-from rowsight.core.errors import ColumnError, InputError
+from rowsight.core.errors import ColumnError, InputError, OutputError
 
 ROWS = 1500
 TABLE = worlds.generate("retail", "en", ROWS, seed=5)
@@ -162,3 +162,69 @@ def test_unknown_columns_are_named(table):
         table.share(ASKED.filter.prompt, calls=10, by="chanel")
     with pytest.raises(ColumnError, match="txt"):
         table.share("Is {txt} late?", calls=10)
+
+
+@pytest.mark.parametrize(("verb", "question"), [("count", ASKED.filter.prompt), ("mean", ASKED.score.prompt)])
+def test_an_estimate_has_a_curve_that_ends_with_its_interval(table, asked, verb, question):
+    result = getattr(table, verb)(question, calls=300).run(**asked, price_in=1.0, price_out=1.0)
+    points = result.report.curves[0]
+    assert len(points) > 3
+    assert {point["figure"] for point in points} == {verb}
+    assert points[-1]["promise"] == {"low": result.low, "high": result.high}
+    assert [p["asked"] for p in points] == sorted(p["asked"] for p in points)
+    assert points[-1]["asked"] == result.asked
+    assert points[-1]["cost"] == pytest.approx(result.report.cost)
+    ends = [(p["promise"]["low"], p["promise"]["high"]) for p in points]
+    truth = YES if verb == "count" else MEAN
+    assert all(low - 1e-6 <= truth <= high + 1e-6 for low, high in ends)
+
+
+def test_the_curve_is_saved_from_python(table, asked, tmp_path):
+    result = table.count(ASKED.filter.prompt, calls=120).run(**asked).result
+    result.save_curve(tmp_path / "curve.svg")
+    assert "at least " in (tmp_path / "curve.svg").read_text(encoding="utf-8")
+    result.save_curve(str(tmp_path / "curve.json"))
+    assert json.loads((tmp_path / "curve.json").read_bytes())[-1]["promise"] == result.report.curves[0][-1]["promise"]
+    for bad in ("curve.png", "nowhere/curve.svg"):
+        with pytest.raises(OutputError, match="the curve"):
+            result.save_curve(tmp_path / bad)
+
+
+def test_an_estimate_stops_when_told_to_and_goes_on(table, asked):
+    wanted = table.share(ASKED.filter.prompt, within=0.01)
+    stopped = wanted.run(**asked, stop_when=lambda p: p.promise["high"] - p.promise["low"] < 0.2)
+    assert stopped.report.stopped
+    assert not stopped.reached
+    assert stopped.low < stopped.high
+    whole = wanted.run(**asked)
+    assert whole.reached
+    assert stopped.low <= whole.low <= whole.high <= stopped.high
+
+
+@pytest.mark.parametrize(
+    "demand", [{"calls": 1.5}, {"calls": "10"}, {"calls": True}, {"within": "0.1"}, {"calls": 9, "confidence": "0.9"}]
+)
+def test_what_is_no_number_is_named(table, demand):
+    with pytest.raises(InputError, match="number; give one such as"):
+        table.count(ASKED.filter.prompt, **demand)
+    with pytest.raises(InputError, match=r"missed='0\.1' is not a number"):
+        table.filter(ASKED.filter.prompt).missed(at_most="0.1")
+
+
+def test_a_null_group_and_a_group_named_so_are_two(asked, tmp_path):
+    rows = ASKABLE.slice(0, 40)
+    names = [None if i % 2 else "None" for i in range(len(rows))]
+    table = rowsight.read(rows.append_column("g", pa.array(names)), session=rowsight.Session(state=tmp_path))
+    result = table.count(ASKED.filter.prompt, within=0.5, by="g").run(**asked)
+    assert sum(group.rows for group in result.groups.values()) == len(rows)
+    assert sum(group.value for group in result.groups.values()) == result.value
+
+
+def test_no_rows_and_one_row_are_said_in_words(table, asked):
+    none = table.where("false").share(ASKED.filter.prompt, calls=10).run(**asked)
+    assert repr(none) == "<FigureResult: no rows>"
+    one = table.where(f"id = '{ASKABLE.column('id')[0].as_py()}'").count(ASKED.filter.prompt, calls=10).run(**asked)
+    assert one.certificate.statement.startswith("Over this one row, the model would answer yes on")
+    empty = rowsight.read(pa.table({"text": pa.array([None, ""], pa.string())}))
+    said = empty.mean("How angry is {text}?", within=1).run(**asked, ledger=False).certificate.statement
+    assert said == "There is no row with anything to be asked about."

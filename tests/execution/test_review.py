@@ -2,10 +2,12 @@
 
 import csv
 import json
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -153,6 +155,134 @@ def test_changed_sheets_are_refused_with_the_row_named(tmp_path, change, message
         audited(path, tmp_path / "state")
 
 
+def saved_by_a_program(path, *, delimiter=",", encoding="utf-8", first="", change=lambda _, cell: cell):
+    """Save a filled sheet as spreadsheet programs do: every cell as they understand it."""
+    header, *rows = lines_of(path)
+    with path.open("w", encoding=encoding, newline="") as file:
+        file.write(first)
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerow(header)
+        writer.writerows([[change(*pair) for pair in zip(header, row, strict=True)] for row in rows])
+
+
+def bought():
+    columns = {
+        "price": pa.array([i * 1.25 for i in range(ROWS)]),
+        "day": pa.array([date(2024, 1, 1) + timedelta(days=i) for i in range(ROWS)]),
+        "at": pa.array([datetime(2024, 1, 1, 12, 30, tzinfo=UTC) + timedelta(days=i) for i in range(ROWS)]),
+        "paid": pa.array([i % 2 == 0 for i in range(ROWS)]),
+        "code": pa.array([f"{i:06d}" for i in range(ROWS)]),
+        "number": pa.array([10_234_560_000_000_161 + i for i in range(ROWS)]),
+        "padded": pa.array([f"  a  {i} " for i in range(ROWS)]),
+    }
+    table = result()
+    for name, column in columns.items():
+        table = table.append_column(name, column)
+    return table
+
+
+REWRITTEN = {
+    "price": lambda cell: cell.replace(".", ","),
+    "day": lambda cell: ".".join(reversed(cell.split("-"))),
+    "at": lambda cell: f"{int(cell[5:7])}/{int(cell[8:10])}/{cell[:4]} 12:30",
+    "paid": lambda cell: {"true": "WAHR", "false": "FALSCH"}[cell],
+    "code": lambda cell: str(int(cell)),
+    "number": lambda cell: f"{float(cell):.5E}".replace(".", ","),
+    "padded": lambda cell: " ".join(cell.split()),
+    YOURS: lambda cell: {"yes": "VRAI", "no": "FAUX"}[cell],
+}
+
+
+@pytest.mark.parametrize("name", REWRITTEN)
+def test_cells_that_a_spreadsheet_program_writes_its_own_way_are_the_same_cells(tmp_path, name):
+    _, path = drawn(tmp_path, table=bought())
+    fill(path, truly)
+    saved_by_a_program(path, delimiter=";", change=lambda n, cell: REWRITTEN[name](cell) if n == name else cell)
+    audit = audited(path, tmp_path / "state").answers
+    assert (audit.reviewed, audit.wrong) == (100, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("price", lambda cell: f"{float(cell) + 0.01:.2f}"),
+        ("day", lambda cell: (date.fromisoformat(cell) + timedelta(days=40)).isoformat()),
+        ("paid", lambda cell: {"true": "false", "false": "true"}[cell]),
+        ("number", lambda cell: str(int(cell) * 2)),
+        ("text", lambda cell: cell + "!"),
+    ],
+)
+def test_another_value_is_no_other_way_of_writing_it(tmp_path, name, change):
+    _, path = drawn(tmp_path, table=bought())
+    fill(path, truly)
+    saved_by_a_program(path, change=lambda n, cell: change(cell) if n == name else cell)
+    with pytest.raises(InputError, match=f"row 1 no longer shows what was drawn in its column '{name}'"):
+        audited(path, tmp_path / "state")
+
+
+def test_encodings_and_lines_that_programs_add_are_read(tmp_path):
+    _, path = drawn(tmp_path)
+    fill(path, truly)
+    saved_by_a_program(path, delimiter=";", first="sep=;\r\n")
+    assert audited(path, tmp_path / "state").answers.reviewed == 100
+    fill(path, truly)
+    saved_by_a_program(path, delimiter="\t", encoding="utf-16")
+    assert audited(path, tmp_path / "state").answers.reviewed == 100
+    path.write_bytes(path.read_bytes().decode("utf-16").replace("row", "r\xe9w").encode("cp1252", "replace"))
+    with pytest.raises(SourceError, match="save the sheet as 'CSV UTF-8'"):
+        audited(path, tmp_path / "state")
+
+
+def test_two_columns_of_one_name_and_sheets_without_rows_are_refused(tmp_path):
+    _, path = drawn(tmp_path)
+    fill(path, truly)
+    rewritten(path, lambda rows: [[*row, YOURS if row is rows[0] else ""] for row in rows])
+    with pytest.raises(SourceError, match="two columns 'your_answer'"):
+        audited(path, tmp_path / "state")
+    rewritten(path, lambda rows: [list(rows[0][:-1])])
+    with pytest.raises(InputError, match="no rows left"):
+        audited(path, tmp_path / "state")
+
+
+def test_an_excel_file_may_get_sheets_columns_and_formulas(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    _, path = drawn(tmp_path, "review.xlsx")
+    fill(path, truly)
+    book = openpyxl.load_workbook(path)
+    assert book.active.column_dimensions["D"].width > 10
+    book.create_sheet("notes", 0)["A1"] = "mine"
+    book["review"].insert_cols(3)
+    book["review"]["C5"] = "a note in a column without a name"
+    book.save(path)
+    audit = audited(path, tmp_path / "state").answers
+    assert (audit.reviewed, audit.wrong) == (100, 0)
+    last = book["review"].max_column
+    book["review"].cell(3, last).value = '=IF(1=1,"yes","no")'  # never computed: nobody has said anything yet
+    book.save(path)
+    assert audited(path, tmp_path / "state").answers.unfilled == 1
+
+
+def test_numbers_that_are_none_are_empty_cells(tmp_path):
+    _, path = drawn(tmp_path, "review.parquet")
+    cells = pq.read_table(path)
+    ids = [int(i) for i in cells.column("id").to_pylist()]
+    mine = pa.array([float(i % 3 == 0) if n < 60 else float("nan") for n, i in enumerate(ids)])
+    pq.write_table(cells.set_column(cells.num_columns - 1, YOURS, mine), path)
+    audit = audited(path, tmp_path / "state")
+    assert (audit.answers.reviewed, audit.answers.unfilled, audit.answers.wrong) == (60, 40, 0)
+    assert "of 100 drawn 60 agreed with, 40 not filled in" in audit.statement
+
+
+def test_a_label_that_no_row_has_is_told(tmp_path):
+    table = pa.table({"id": [1, 2, 3], "topic": ["parcel", "refund", "refund"]})
+    _, path = drawn(tmp_path, "t.csv", 3, table, Asked("r", "What?", "classify", "topic"))
+    fill(path, lambda row: "parsel" if row["id"] == "1" else "Refund")
+    assert read_sheet(path)["question"][0] == "What? (one label: parcel, refund)"
+    audit = audited(path, tmp_path / "state")
+    assert audit.answers.wrong == 1
+    assert "such as 'parsel'; did you mean 'parcel'?" in audit.notes[0]
+
+
 def test_removed_rows_count_as_wrong_and_are_named_and_order_is_free(tmp_path):
     _, path = drawn(tmp_path)
     fill(path, truly)
@@ -195,6 +325,12 @@ def test_labels_scores_and_other_answers(tmp_path):
     _, path = drawn(tmp_path, "n.csv", 10, table, Asked("r", "How?", "score", "n"), within=0.5)
     fill(path, lambda _: "2")
     assert audited(path, tmp_path / "state").answers.wrong == 2
+    fill(path, lambda _: "2,4")
+    assert audited(path, tmp_path / "state").answers.wrong == 2
+    for strange in ("seven", "nan", "1.234,5"):
+        fill(path, lambda _, said=strange: said)
+        with pytest.raises(InputError, match=f"says '{strange}' in your_answer, which is not a number; write one"):
+            audited(path, tmp_path / "state")
     _, path = drawn(tmp_path, "m.csv", 10, table, Asked("r", "Read", "extract", "made"))
     assert read_sheet(path)["answer"]
     fill(path, lambda row: "no" if row["id"] == "1" else "yes")
@@ -202,7 +338,13 @@ def test_labels_scores_and_other_answers(tmp_path):
 
 
 def test_bad_samples_are_refused_before_anything_is_written(tmp_path):
-    for bad, error in (({"count": 0}, InputError), ({"confidence": 2}, InputError), ({"within": -1}, InputError)):
+    for bad, error in (
+        ({"count": 0}, InputError),
+        ({"count": 1.5}, InputError),
+        ({"count": "10"}, InputError),
+        ({"confidence": 2}, InputError),
+        ({"within": -1}, InputError),
+    ):
         with pytest.raises(error):
             drawn(tmp_path, **bad)
     with pytest.raises(OutputError, match="no sheet"):

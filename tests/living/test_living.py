@@ -41,6 +41,14 @@ def test_only_new_rows_are_paid_for_and_the_certificate_is_extended(growing):
     assert again.certificate.body["digest"] == results[-1].certificate.body["digest"]
 
 
+def test_the_curve_ends_with_what_is_promised_of_all_rows(growing):
+    for rows in (FIRST, SECOND):
+        result = growing.filter(rows)
+        last = result.report.curves[0][-1]
+        assert (last["stage"], last["promise"]) == ("done", result.certificate.body["reached"])
+        assert min(last["promise"].values()) >= 0.9
+
+
 @pytest.mark.parametrize(
     "asking",
     [

@@ -349,3 +349,8 @@ def test_a_cell_does_not_steer_the_terminal(cli):
 def test_a_narrow_table_keeps_its_count_on_one_line(cli):
     pq.write_table(pa.table({"n": list(range(12))}), "narrow.parquet")
     assert "\n10 of 12 rows\n" in cli("sql", "SELECT n FROM 'narrow.parquet'", server=None).out
+
+
+def test_one_version_of_one_row_is_no_plural(cli):
+    cli(*FILTER, "--recall", "0.9", "--limit", "1", "--follow", "late")
+    assert "; 1 version, 1 row; " in cli("follows", server=None).out

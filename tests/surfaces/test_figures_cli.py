@@ -47,3 +47,48 @@ def test_a_budget_that_ends_is_three_and_the_run_goes_on(cli):
     resumed = cli("resume", stopped.json["run"], "--budget", "500calls", "--json", server=None)
     assert resumed.code == 0, resumed.err
     assert resumed.json["certificates"][0]["reached"]
+
+
+def test_a_budget_that_ends_says_what_is_left_in_words(cli):
+    done = cli("share", "tickets.parquet", "Is {text} late?", "--within", "0.05", "--budget", "10calls")
+    assert "The budget is spent before what was asked for is proved. The same command goes on" in done.out
+    done = cli("score", "tickets.parquet", "How angry is {text}?", "--budget", "12calls")
+    assert "The budget is spent; " in done.out
+    assert " rows were skipped; to ask them all takes about " in done.out
+    assert "None" not in done.out
+    assert "{" not in done.out.partition("The budget")[2]
+
+
+def test_the_curve_of_an_estimate_is_drawn(cli):
+    done = cli("count", "tickets.parquet", "Is {text} late?", "--calls", "30", "--curve", "curve.svg")
+    assert done.code == 0, done.err
+    assert "width     0 " in done.out
+    drawn = (cli.folder / "curve.svg").read_text()
+    assert "Is {text} late?" in drawn
+    assert "at most " in drawn
+
+
+def test_numbers_are_rounded_where_they_are_shown_and_nowhere_else(cli):
+    words = ("mean", "tickets.parquet", "How angry is {text}?", "--calls", "17")
+    shown = cli(*words).out.splitlines()[3]
+    assert all(len(cell.strip()) <= 9 for cell in shown.strip("│").split("│"))
+    exact = cli(*words, "--json").json["figures"][0]
+    assert any(len(str(exact[name])) > 9 for name in ("value", "low", "high"))
+
+
+def test_figures_in_sql_say_over_how_many_rows_and_with_which_confidence(cli):
+    query = "SELECT AI_SHARE('Is it late?', text, calls => 15, confidence => 0.9) AS s FROM 'tickets.parquet'"
+    done = cli("sql", query)
+    assert done.code == 0, done.err
+    line = next(line for line in done.out.splitlines() if "intervals over" in line)
+    assert "15 of them asked; all hold at once with confidence 0.9" in line
+
+
+def test_what_is_not_proved_is_not_called_certified(cli):
+    done = cli("filter", "tickets.parquet", "Is {text} late?", "--recall", "0.9", "--budget", "10calls")
+    assert done.code == 3
+    assert (
+        " rows not asked, before it was proved that at least 90% of the rows the model would keep are kept" in done.out
+    )
+    assert "certified; its population" not in done.out
+    assert "not certified; what was demanded is not proved" in done.out

@@ -44,7 +44,8 @@ class CurvePoint:
     """What a certified run has spent by a moment and could promise if it stopped there.
 
     asked: rows whose answer was bought or known; calls, cost: of the whole run (US dollars, ``None`` when a price is
-    unknown); stage: "training", "certifying" or "done"; promise: a level for each metric that has one.
+    unknown); stage: "training", "certifying", "estimating" or "done"; promise: a level for each metric that has one. An
+    estimate has its ``figure`` (count, share, mean) and promises its interval: "low" and "high".
     """
 
     asked: int
@@ -52,6 +53,7 @@ class CurvePoint:
     cost: float | None
     stage: str
     promise: dict[str, float]
+    figure: str | None = None
 
 
 Event = Progress | Warned | CascadeNote | CurvePoint

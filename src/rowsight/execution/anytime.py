@@ -21,6 +21,8 @@ class Curve:
         self, gateway: Gateway, listener: Listener, stop_when: Callable[[CurvePoint], bool] | None = None
     ) -> None:
         self.points: list[CurvePoint] = []
+        self.figure: str | None = None
+        """What an estimate is of."""
         self._gateway, self._listener, self._stop_when = gateway, listener, stop_when
 
     def add(self, values: dict[str, Any]) -> None:
@@ -35,7 +37,7 @@ class Curve:
 
     def _point(self, asked: int, stage: str, promise: dict[str, float]) -> CurvePoint:
         tally = self._gateway.total
-        point = CurvePoint(asked, tally.calls, tally.cost, stage, promise)
+        point = CurvePoint(asked, tally.calls, tally.cost, stage, promise, self.figure)
         self.points.append(point)
         self._listener(point)
         return point

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from rowsight.core.errors import ColumnError, InputError
-from rowsight.core.identity import digest
-from rowsight.engines.sheets import Cells, cell_text, read_sheet
-from rowsight.execution.review import ANSWER, REVIEW, ROW, YOURS, Review, frozen_review
+from rowsight.core.errors import ColumnError, InputError, nearest
+from rowsight.engines.sheets import NO, YES, Cells, cell_text, read_sheet, steady
+from rowsight.execution.review import ANSWER, REVIEW, ROW, YOURS, Review, cell_digest, frozen_review
 from rowsight.guarantees.agreement import UNFILLED, Agreement, agreement
 from rowsight.guarantees.certify import attempt_share
 
-_YES = {"yes", "y", "true", "t", "1", "ja", "oui", "si", "sí", "是", "对", "有"}
-_NO = {"no", "n", "false", "f", "0", "nein", "non", "否", "不", "没有"}
 _WHOLE_SHARE = 0.5
 """Share of the failure probability that the statement about all answers has; the parts divide the rest."""
 
@@ -48,10 +46,9 @@ class Audit:
     def statement(self) -> str:
         """The promise in one English sentence."""
         one = self.answers
-        found = "no review was filled in" if one.value is None else f"{one.value:.1%} of the reviewed ones are so"
         return (
             f"Over these {one.rows:,} final answers, between {one.low:.1%} and {one.high:.1%} are what people would say "
-            f"({found}; {one.reviewed} filled in, {one.unfilled} not); the chance that this is wrong is at most "
+            f"({_counted(one)}); the chance that this is wrong is at most "
             f"{1 - self.review.confidence:.3g}."
         )
 
@@ -65,14 +62,8 @@ class Audit:
         }
         shown = [self.statement]
         for name, part in self.parts.items():
-            value = (
-                "none reviewed"
-                if part.value is None
-                else f"{part.value:.1%} of {part.reviewed + part.unfilled} reviewed"
-            )
-            shown.append(
-                f"  {names[name]} ({part.rows:,}): people agree with {part.low:.1%} to {part.high:.1%} ({value})"
-            )
+            ends = f"{part.low:.1%} to {part.high:.1%}"
+            shown.append(f"  {names[name]} ({part.rows:,}): people agree with {ends} ({_counted(part)})")
         return [*shown, *self.notes]
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,13 +98,28 @@ def audited(path: Path, state: Path) -> Audit:
     parts = {name: _part(review, outcomes, name, size, each) for name, size in review.parts.items()}
     missing = tuple(n + 1 for n in range(len(given)) if n not in lines)
     notes = [f"rows {_list(missing)} were removed from the sheet; they count as not agreed with"] if missing else []
+    notes += _unknown_labels(review, given)
     return Audit(review, whole, parts, _differing(cells, review, outcomes, given, lines), missing, tuple(notes))
+
+
+def _counted(one: Agreement) -> str:
+    """Return what became of the rows drawn, in a few words."""
+    empty = f", {one.unfilled:,} not filled in" if one.unfilled else ""
+    drawn = one.reviewed + one.unfilled
+    return f"of {drawn:,} drawn {one.reviewed - one.wrong:,} agreed with{empty}" if drawn else "none drawn"
 
 
 def _name(cells: Cells, path: Path) -> str:
     for column in (ROW, REVIEW, YOURS):
         if column not in cells:
-            raise ColumnError(f"{path} has no column {column!r}; give the sheet of sample_for_review, filled in")
+            raise ColumnError(
+                f"{path} has no column {column!r}; give the sheet of sample_for_review, filled in{nearest(column, cells)}"
+            )
+    if not cells[ROW]:
+        raise InputError(f"{path} has no rows left; give the sheet of sample_for_review, filled in")
+    if None in cells[REVIEW]:
+        line = cells[REVIEW].index(None)
+        raise InputError(f"{path}, line {line + 2}: the cell {REVIEW} is empty; restore it, or remove the row")
     names = sorted({str(name) for name in cells[REVIEW]})
     if len(names) != 1:
         raise InputError(f"{path} holds rows of {len(names)} reviews ({', '.join(names[:3])}); audit them one by one")
@@ -128,7 +134,7 @@ def _given(cells: Cells, review: Review, path: Path) -> tuple[list[str | None], 
         if name not in cells:
             raise ColumnError(f"{path} lost its column {name!r}; the sheet must show what was reviewed")
     for line, label in enumerate(cells[ROW]):
-        number = int(label) - 1 if label is not None and label.isdigit() else -1
+        number = _row_number(label)
         if not 0 <= number < len(given):
             raise InputError(f"{path}, line {line + 2}: there is no row {label!r} in this review")
         if number in lines:
@@ -140,15 +146,21 @@ def _given(cells: Cells, review: Review, path: Path) -> tuple[list[str | None], 
     return given, lines
 
 
+def _row_number(label: str | None) -> int:
+    """Return which row of the sample a cell names, from 0; -1 where it names none."""
+    number = steady(label or "")
+    return int(number) - 1 if number.isdecimal() else -1
+
+
 def _check_unchanged(cells: Cells, review: Review, number: int, line: int, path: Path) -> None:
-    shown = [cell_text(cells[name][line] or "") for name in review.columns]
-    if review.columns and digest(shown) != review.shown[number]:
-        raise InputError(
-            f"{path}, line {line + 2}: row {number + 1} no longer shows what was drawn; restore its cells "
-            f"({', '.join(review.columns[:4])}), and change {YOURS} alone"
-        )
-    if review.show_answers and cell_text(cells.get(ANSWER, [None] * (line + 1))[line] or "") != cell_text(
-        review.answers[number]
+    for name, drawn in zip(review.columns, review.shown[number], strict=True):
+        if cell_digest(cells[name][line] or "") != drawn:
+            raise InputError(
+                f"{path}, line {line + 2}: row {number + 1} no longer shows what was drawn in its column {name!r}; restore "
+                f"the cell, and change {YOURS} alone"
+            )
+    if review.show_answers and steady(cells.get(ANSWER, [None] * (line + 1))[line] or "") != steady(
+        cell_text(review.answers[number])
     ):
         raise InputError(
             f"{path}, line {line + 2}: row {number + 1} shows another answer than the one drawn; restore it"
@@ -166,16 +178,36 @@ def _outcome(review: Review, number: int, text: str | None, path: Path) -> int:
     if review.kind == "label":
         return int(said.casefold() != cell_text(answer).strip().casefold())
     word = said.casefold()
-    if word not in _YES | _NO:
-        raise InputError(f"{path}: row {number + 1} says {said!r} in {YOURS}, which is neither yes nor no")
-    return int((word in _YES) != (answer == "yes" if review.kind == "yes or no" else True))
+    if word not in YES | NO:
+        raise InputError(
+            f"{path}: row {number + 1} says {said!r} in {YOURS}, which is neither yes nor no; write one of them, or "
+            "leave the cell empty"
+        )
+    return int((word in YES) != (answer == "yes" if review.kind == "yes or no" else True))
+
+
+def _unknown_labels(review: Review, given: list[str | None]) -> list[str]:
+    """Return a note where people wrote what is no label of any row: they disagree there, unless it is a slip of the pen."""
+    known = {steady(cell_text(label)).casefold() for label in review.labels}
+    strange = [n for n, said in enumerate(given) if review.labels and said and steady(said).casefold() not in known]
+    if not strange:
+        return []
+    said, rows = (given[strange[0]] or "").strip(), _list(tuple(n + 1 for n in strange))
+    hint = nearest(said, review.labels)
+    return [f"no row has the label of rows {rows}, such as {said!r}{hint}; they count as not agreed with"]
 
 
 def _number(said: str, number: int, path: Path) -> float:
     try:
-        return float(said.replace(",", ".") if "." not in said else said)
+        found = float(said.replace(",", ".") if "." not in said else said)
     except ValueError:
-        raise InputError(f"{path}: row {number + 1} says {said!r} in {YOURS}, which is not a number") from None
+        found = nan
+    if isfinite(found):
+        return found
+    raise InputError(
+        f"{path}: row {number + 1} says {said!r} in {YOURS}, which is not a number; write one such as 7.5, or leave the cell "
+        "empty"
+    )
 
 
 def _part(

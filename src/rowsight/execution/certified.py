@@ -482,8 +482,7 @@ class Driver:
         """
         if not decision.certificate:
             return None
-        if self.curve.points:
-            self.curve.end(int(decision.asked.sum()), decision.certificate["reached"])
+        self.end_curve(decision)
         body = {k: v for k, v in decision.certificate.items() if k not in ("format", "not_covered", "digest")}
         body["oracle"] = list(self.oracles)
         body["self_agreement"] = await self._self_agreement(decision)
@@ -513,6 +512,11 @@ class Driver:
         if not self.repeated:
             await self.work.gateway.put_certificate(self.subject, sealed)
         return Certificate(sealed, decision.answers)
+
+    def end_curve(self, decision: Decision) -> None:
+        """Let the curve end where the certificate does."""
+        if self.curve.points:
+            self.curve.end(int(decision.asked.sum()), decision.certificate["reached"])
 
     def sealed(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the body as a certificate keeps it."""

@@ -82,6 +82,8 @@ class Work:
             if isinstance(node, Ask):
                 report = AskReport(node.question.operator, node.question.template.source, node.into)
                 report.kept = 0 if report.operator == "filter" and not isinstance(node, Figure) else None
+                if (wanted := node.guarantee) is not None:
+                    report.demanded = {m: getattr(wanted, m) for m in wanted.metrics if m not in wanted.best}
                 path = self.directory / f"unjudged-{len(self.asks)}.arrow"
                 self.asks[id(node)] = AskWork(report, Unjudged(path))
                 self.report.asks.append(report)

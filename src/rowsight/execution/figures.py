@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from rowsight.execution.cascade.estimating import Estimated, Interval, estimating
-from rowsight.execution.cascade.protocol import SKIPPED, Ask, Decision
+from rowsight.execution.cascade.protocol import SKIPPED, Ask, Decision, Note
 from rowsight.execution.certified import Driver, Population, TableRows, spooled, unpacked
+from rowsight.execution.curve_picture import shown_number
 from rowsight.execution.driving import driven
 from rowsight.execution.ordered import Piece
 from rowsight.guarantees.certificate import seal
@@ -56,11 +57,14 @@ class Estimator(Driver):
     def __init__(self, figure: Figure, work: Work, population: Population) -> None:
         super().__init__(figure, work, population)
         self.goal = figure.goal
+        self.curve.figure = self.goal.figure
+        self._held = 0
 
     async def decide(self) -> Decision:
         """Run the estimate to its end."""
         attempt = await self._attempt()
         known = await self._answers(unpacked(attempt["known"], self.population.count))
+        self._held = 0 if known is None else len(known[0])
         answer = self.ask.question.answer
         course = estimating(
             TableRows(self.population, self.work.options),
@@ -77,6 +81,23 @@ class Estimator(Driver):
     async def _in_floats(self, request: Request) -> NDArray[Any] | None:
         reply = await self._reply(request)
         return self._floats(reply) if isinstance(request, Ask) and reply is not None else reply
+
+    async def _reply(self, request: Request) -> NDArray[Any] | None:
+        if isinstance(request, Note) and request.kind == "estimate":
+            low, high, drawn = (request.values[name] for name in ("low", "high", "asked"))
+            self.curve.add({"stage": "estimating", "asked": self._held + drawn, "promise": self._interval(low, high)})
+        return await super()._reply(request)
+
+    def _interval(self, low: float, high: float) -> dict[str, float]:
+        """Return an interval of means as one of the figure that is sought."""
+        size = self.population.count if self.goal.figure == "count" else 1
+        return {"low": low * size, "high": high * size}
+
+    def end_curve(self, decision: Decision) -> None:
+        """Let the curve end with the interval that is stated."""
+        found = decision.certificate["figures"][0]
+        if found["rows"]:
+            self.curve.end(found["asked"], {end: float(found[end]) for end in ("low", "high")})
 
     def sealed(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return the body in the form of estimates."""
@@ -137,6 +158,8 @@ def figure_of(of: Interval, goal: Goal) -> dict[str, Any]:
 def sentences(body: dict[str, Any]) -> dict[str, str]:
     """Say in one sentence, in English and in Chinese, what was found of the table and what is promised."""
     found = body["figures"][0]
+    if not body["rows"]:
+        return {"en": "There is no row with anything to be asked about.", "zh": "没有任何可供提问的行。"}
     words = {
         "count": (
             "the model would answer yes on {value} rows ({low} to {high})",
@@ -153,21 +176,16 @@ def sentences(body: dict[str, Any]) -> dict[str, str]:
     }[body["figure"]]
     shown = {name: shown_number(found[name], body["figure"]) for name in ("value", "low", "high")}
     english, chinese = (text.format(**shown) for text in words)
+    english = english.replace(" on 1 rows ", " on 1 row ")
     chance = f"{1 - body['confidence']:.3g}"
-    rows, groups = body["rows"], body["by"]
+    groups = body["by"]
+    over = "this one row" if body["rows"] == 1 else f"these {body['rows']:,} rows"
     which = "this interval" if groups is None else f"this interval or that of any {groups}"
     each = "该区间" if groups is None else f"该区间或任一 {groups} 的区间"
     return {
-        "en": f"Over these {rows:,} rows, {english}; the chance that {which} is wrong is at most {chance}.",
-        "zh": f"在这 {rows:,} 行中，{chinese}；{each}不成立的概率不超过 {chance}。",
+        "en": f"Over {over}, {english}; the chance that {which} is wrong is at most {chance}.",
+        "zh": f"在这 {body['rows']:,} 行中，{chinese}；{each}不成立的概率不超过 {chance}。",
     }
-
-
-def shown_number(value: float | None, figure: str) -> str:
-    """Return a figure for people: whole rows, per cent, or a score."""
-    if value is None:
-        return "unknown"
-    return {"count": f"{value:,.0f}", "share": f"{100 * value:.2f}%", "mean": f"{value:,.4g}"}[figure]
 
 
 def _piece(goal: Goal, found: list[dict[str, Any]]) -> Piece:

@@ -39,6 +39,8 @@ class AskReport:
     themes: Themes | None = None
     follow: dict[str, Any] | None = None
     """What this version of a followed table came to."""
+    demanded: dict[str, float] = field(default_factory=dict)
+    """The level of each metric that was to be proved."""
     curve: list[CurvePoint] = field(default_factory=list)
     """What was spent against what could be promised, while a certified question was asked."""
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rowsight.core.errors import ColumnError, nearest
+from rowsight.core.replacing import replacing
 from rowsight.core.scratch import Scratch
 from rowsight.engines.sources import arrow_table_to
 from rowsight.engines.writers import OutputFile
@@ -170,6 +172,21 @@ class Result:
         from rowsight.execution.audit import audited  # noqa: PLC0415 - loads on use
 
         return audited(Path(path), self._state)
+
+    def save_curve(self, path: str | Path) -> None:
+        """Draw what was spent against what could be promised of the last certified question (.svg), or write it (.json)."""
+        from rowsight.execution.curve_picture import check_curve, svg  # noqa: PLC0415 - pictures only
+
+        path = Path(path)
+        check_curve(path)
+        certified = [ask for ask in self.report.asks if ask.certificate is not None]
+        ask = certified[-1] if certified else None
+        if path.suffix == ".json":
+            content = orjson.dumps(self.report.curves[-1] if certified else [], option=orjson.OPT_INDENT_2)
+        else:
+            content = (svg([], "No rows") if ask is None else svg(ask.curve, ask.question, ask.demanded)).encode()
+        with replacing(path) as file:
+            file.write(content)
 
     def write_provenance(self, path: str | Path) -> None:
         """Write ``provenance()`` to a file whose ending says the format."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import date, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,19 +14,22 @@ import pyarrow as pa
 
 from rowsight.core.errors import ColumnError, InputError, OutputError, nearest
 from rowsight.core.identity import digest
+from rowsight.core.numbers import check_number, check_whole
 from rowsight.core.replacing import replacing
 from rowsight.engines.arrow import as_text, python_values
-from rowsight.engines.sheets import cell_text, check_sheet, write_sheet
+from rowsight.engines.sheets import cell_text, check_sheet, steady, write_sheet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rowsight.execution.report import Report
 
-FORMAT = "rowsight-review/1"
+FORMAT = "rowsight-review/2"
 ROW, REVIEW, QUESTION, ANSWER, YOURS = "rowsight_row", "rowsight_review", "question", "answer", "your_answer"
 OWN_COLUMNS = (ROW, REVIEW, QUESTION, ANSWER, YOURS)
 ANSWERED = ("asked", "proxied")
+_LISTED = 30
+"""Most labels that the sheet lists beside the question."""
 Kind = Literal["yes or no", "label", "number", "judged"]
 
 
@@ -44,7 +48,8 @@ class Review:
     """What was frozen when the sample was drawn. One entry a row drawn, in the order of the draw, in every list.
 
     ``positions``: in the result, from 0. ``answers``: the final answers as text. ``statuses``: asked or proxied, where
-    that is known. ``shown``: digests of what the sheet shows of the row. ``parts``: how many of the ``rows`` answers are
+    that is known. ``shown``: a digest of each cell that the sheet shows of the row. ``labels``: every answer of a question
+    for a label. ``parts``: how many of the ``rows`` answers are
     asked and proxied, and of a yes/no question yes and no.
     """
 
@@ -63,7 +68,8 @@ class Review:
     positions: tuple[int, ...]
     answers: tuple[str, ...]
     statuses: tuple[str, ...]
-    shown: tuple[str, ...]
+    shown: tuple[Sequence[str], ...]
+    labels: tuple[str, ...]
     show_answers: bool
     path: str
 
@@ -88,6 +94,9 @@ class ReviewOptions:
     show_answers: bool = False
 
     def __post_init__(self) -> None:
+        check_whole("count", self.count, 200)
+        check_number("confidence", self.confidence, 0.95)
+        check_number("within", self.within, 0.5)
         if self.count < 1:
             raise InputError(f"a review of {self.count} rows shows nothing; give the number of rows, such as 200")
         if not 0 < self.confidence < 1:
@@ -122,7 +131,8 @@ def drawn_for_review(table: pa.Table, asked: Asked, path: Path, state: Path, opt
         positions=tuple(chosen.tolist()),
         answers=tuple(answered.answers[p] for p in chosen.tolist()),
         statuses=tuple(answered.statuses[p] for p in chosen.tolist()),
-        shown=tuple(digest(list(row)) for row in zip(*cells.values(), strict=True)) if cells else ("",) * len(chosen),
+        shown=tuple([cell_digest(column[n]) for column in cells.values()] for n in range(len(chosen))),
+        labels=_labels(answered),
         show_answers=options.show_answers or answered.kind == "judged",
         path=str(path),
     )
@@ -170,8 +180,12 @@ def frozen_review(name: str, state: Path) -> Review:
         raise InputError(
             f"the review {name} is not known in {state}; audit with the state directory (--state) of its run"
         ) from error
-    if body.pop("digest", None) != digest(body) or body.pop("format", None) != FORMAT:
+    if body.pop("digest", None) != digest(body):
         raise InputError(f"{path} was changed after the sample was drawn; draw a new sample")
+    if (form := body.pop("format", None)) != FORMAT:
+        raise InputError(
+            f"{path} has the form {form!r}, and this Rowsight reads {FORMAT!r}; move it away, and draw anew"
+        )
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
     return Review(**fields)
 
@@ -189,6 +203,15 @@ def _kind(kind: pa.DataType, operator: str) -> Kind:
     return "label" if pa.types.is_string(kind) and operator == "classify" else "judged"
 
 
+def cell_digest(cell: str) -> str:
+    """Return the digest of what must not change in a cell."""
+    return digest(steady(cell))[:16]
+
+
+def _labels(answered: _Answered) -> tuple[str, ...]:
+    return tuple(sorted({answered.answers[p] for p in answered.places.tolist()})) if answered.kind == "label" else ()
+
+
 def _parts(answered: _Answered) -> dict[str, int]:
     """Count the answered rows by status, where all are known, and of a yes/no question by answer."""
     statuses = [answered.statuses[p] for p in answered.places.tolist()]
@@ -202,7 +225,12 @@ def _parts(answered: _Answered) -> dict[str, int]:
 def _cells(rows: pa.Table, names: Sequence[str]) -> dict[str, list[str]]:
     """Return what the sheet shows of the rows; a column named like one of the sheet's own gets another name."""
     shown = {name if name not in OWN_COLUMNS else f"{name}_": name for name in names}
-    return {new: [cell_text(as_text(v) or "") for v in python_values(rows.column(old))] for new, old in shown.items()}
+    return {new: [cell_text(_plainly(v)) for v in python_values(rows.column(old))] for new, old in shown.items()}
+
+
+def _plainly(value: Any) -> str:
+    """Return a value as people read it: dates and times without the quotes of JSON."""
+    return value.isoformat() if isinstance(value, (date, time)) else as_text(value) or ""
 
 
 def _sheet(review: Review, cells: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -218,7 +246,7 @@ def _how(review: Review) -> str:
     return {
         "yes or no": "yes or no",
         "number": "a number",
-        "label": "one label",
+        "label": f"one label: {', '.join(review.labels)}" if len(review.labels) <= _LISTED else "one label",
         "judged": "is the answer right? yes or no",
     }[review.kind]
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,12 +32,13 @@ from rowsight.execution.report import Report
 from rowsight.execution.result import ROWS_FILE, Result
 from rowsight.execution.sampling import sampled_stats
 from rowsight.execution.vectors import check_vectors, with_vectors
-from rowsight.guarantees.algebra import conjoined, shared, standings
+from rowsight.guarantees.algebra import Standing, conjoined, shared, standings
 from rowsight.optimizer import optimize
 from rowsight.plan.following import check_followed
 from rowsight.plan.nodes import Ask, Figure, Node, Project, walk
 
 _TICK_SECONDS = 0.25
+_UNPROVED = "what was demanded is not proved by what was asked"
 
 
 class End(Protocol):
@@ -121,7 +123,7 @@ class Run:
         if (middle := self._options.middle) is not None:
             work.middle = gateway.open_beside(middle, self._environment)
         plan = optimize(shared(conjoined(plan)), await sampled_stats(optimize(plan), work))
-        report.notes += [str(standing) for standing in standings(plan)]
+        stand = standings(plan)
         work.begin(plan)
         try:
             async with self._progress(plan, work, started):
@@ -131,6 +133,7 @@ class Run:
             for ask in work.asks.values():
                 ask.unjudged.close()
             self._tally(work, gateway, started)
+        report.notes[:0] = [str(standing) for standing in _proved(stand, plan, work)]
         report.output = None if out is None else str(out)
         await self._closing(work, gateway)
         unjudged = {name: ask.unjudged for name, ask in work.named().items()}
@@ -235,3 +238,16 @@ def _rows_to_ask(plan: Node, relations: Relations) -> int:
     while has_ask(plan):
         plan = plan.inputs[0]
     return relations.count(plan)
+
+
+def _proved(stand: list[Standing], plan: Node, work: Work) -> list[Standing]:
+    """Return how the questions stand in the end: what was to be certified and could not be isn't."""
+    if not stand:
+        return []
+    asks = [work.asks[id(node)].report.certificate for node in walk(plan) if isinstance(node, Ask)]
+    return [
+        s
+        if found is None or found.certified or s.level == "asked"
+        else replace(s, level="not certified", why=_UNPROVED)
+        for s, found in zip(stand, asks, strict=True)
+    ]

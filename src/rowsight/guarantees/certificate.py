@@ -94,6 +94,12 @@ def sentences(body: Mapping[str, Any]) -> dict[str, str]:
     rows, confidence = body["rows"], body["confidence"]
     if not body["certified"] and body.get("stopped") and any(body["reached"].values()):
         return _so_far(body)
+    if not body["certified"] and (skipped := body.get("skipped")):
+        return {
+            "en": f"Not certified: stopped with {skipped:,} of {rows:,} rows not asked, before it was proved that "
+            f"{promised_levels(body, 'en')}.",
+            "zh": f"未能认证：在证明{promised_levels(body, 'zh')}之前已停止，{rows:,} 行中有 {skipped:,} 行未提问。",
+        }
     if not body["certified"]:
         return {
             "en": f"Not certified: of {rows:,} rows too many have no answer to promise {promised_levels(body, 'en')}.",

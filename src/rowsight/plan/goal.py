@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from rowsight.core.errors import InputError
+from rowsight.core.numbers import check_whole
 from rowsight.plan.guarantee import Guarantee
 
 FIGURES = ("count", "share", "mean")
@@ -26,6 +27,9 @@ class Goal(Guarantee):
     calls: int | None = None
 
     def __post_init__(self) -> None:
+        self._check_numbers()
+        if self.calls is not None:
+            check_whole("calls", self.calls, 500)
         if not 0 < self.confidence < 1:
             raise InputError(f"confidence={self.confidence:g} is not between 0 and 1; give one such as confidence=0.95")
         if (self.calls is None) == (self.within is None):

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rowsight.core.errors import InputError
+from rowsight.core.numbers import check_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BEST = "best"
 """The level of a metric that isn't demanded but found: the best that the budget buys."""
+
+_USUAL = {"accuracy": 0.9, "precision": 0.9, "recall": 0.9, "missed": 0.001, "confidence": 0.95}
+"""What is demanded, and what one usually demands."""
 
 Level = float | str | None
 """A level such as 0.9, ``"best"``, or no demand."""
@@ -38,11 +42,16 @@ class Guarantee:
     missed: float | None = None
     best: tuple[str, ...] = ()
 
+    def _check_numbers(self) -> None:
+        for name, usual in {**_USUAL, "within": 1}.items():
+            if (value := getattr(self, name)) is not None:
+                check_number(name, value, usual)
+
     def __post_init__(self) -> None:
-        for name in ("accuracy", "precision", "recall", "missed", "confidence"):
+        self._check_numbers()
+        for name, usual in _USUAL.items():
             level = getattr(self, name)
             if level is not None and not 0 < level < 1:
-                usual = 0.001 if name == "missed" else 0.9
                 raise InputError(f"{name}={level:g} is not between 0 and 1; give a share such as {name}={usual}")
         if "accuracy" in self.metrics and {"precision", "recall"} & set(self.metrics):
             raise InputError(

@@ -155,8 +155,9 @@ class FigureResult:
         return self.result.to_arrow()
 
     def __repr__(self) -> str:
-        said = self.certificate.statement if self.certificate is not None else "no rows"
-        return f"<FigureResult: {said} {self.asked:,} rows asked>"
+        if self.certificate is None:
+            return "<FigureResult: no rows>"
+        return f"<FigureResult: {self.certificate.statement} {self.asked:,} of {self.rows:,} rows asked>"
 
 
 def _of_no_rows(name: str) -> dict[str, Any]:

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from rowsight.surfaces.cli.show import ProgressLine
     from rowsight.surfaces.table import Table
 
-CURVE_FORMATS = (".svg", ".json")
 _PARAMETER_OPTIONS: dict[str, tuple[Decorator, ...]] = {
     "labels": (
         click.option("--labels", metavar="A,B,C", help="The labels, as one CSV record."),
@@ -128,12 +127,14 @@ def _check_apart(values: dict[str, Any]) -> None:
 def _check_certificate(table: Any, name: str, path: Path | None) -> None:
     if path is None:
         return
+    from rowsight.execution import curve_picture  # noqa: PLC0415 - commands load what they use
+
     if table.plan.guarantee is None:
         raise InputError(f"--{name} has nothing to save: ask for a guarantee, such as --recall 0.9")
-    if not path.absolute().parent.is_dir():
+    if name == "curve":
+        curve_picture.check_curve(path)
+    elif not path.absolute().parent.is_dir():
         raise OutputError(f"--{name} {path} can't be written: the folder {path.parent} doesn't exist; make it first")
-    if name == "curve" and path.suffix not in CURVE_FORMATS:
-        raise OutputError(f"--curve {path} has no known ending; use {' or '.join(CURVE_FORMATS)}")
 
 
 def source(values: dict[str, Any], session: Any) -> Table:

@@ -42,10 +42,11 @@ def _as_dict(follow: Follow) -> dict[str, Any]:
 
 def _line(follow: Follow) -> str:
     said = follow.definition
+    versions, rows = len(follow.versions), len(follow.rows.keys)
     levels = ", ".join(f"{metric} {level:g}" for metric, level in said["guarantee"].items())
     return (
-        f"{follow.name}: {said['operator']} {said['question']!r} with {levels}, {said['model']}; {len(follow.versions):,} "
-        f"versions, {len(follow.rows.keys):,} rows; {follow.spent:.3g} of {1 - said['confidence']:.3g} spent"
+        f"{follow.name}: {said['operator']} {said['question']!r} with {levels}, {said['model']}; {versions:,} "
+        f"version{'s' * (versions != 1)}, {rows:,} row{'s' * (rows != 1)}; {follow.spent:.3g} of {1 - said['confidence']:.3g} spent"
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 import orjson
 
-from rowsight.core.events import CascadeNote, CurvePoint, Event, Progress, Warned
-from rowsight.core.replacing import replacing
+from rowsight.core.events import CurvePoint, Event, Progress, Warned
 from rowsight.engines.arrow import jsonable, python_rows
 from rowsight.surfaces.cli.terminal import plain, say
 
@@ -26,6 +26,8 @@ WIDEST_COLUMN = 48
 NARROWEST_COLUMN = 4
 SHOWN_COLUMNS = 6
 _REDRAW_SECONDS = 0.2
+_LONGEST_FLOAT = 9
+"""Characters of a number as it is; a longer one is rounded where rows are shown, never where they are written."""
 
 
 class ProgressLine:
@@ -35,7 +37,7 @@ class ProgressLine:
         self._quiet = quiet
         self._drawn = 0.0
         self._width = 0
-        self._stage = self._promise = ""
+        self._point: CurvePoint | None = None
 
     def __call__(self, event: Event) -> None:
         """Listen to a run."""
@@ -43,12 +45,10 @@ class ProgressLine:
             case Warned(message=message):
                 self._clear()
                 say(f"rowsight: {message}", err=True)
-            case CascadeNote(kind=kind):
-                self._stage = f" [{kind}]"
-            case CurvePoint(promise=promise):
-                self._promise = f" [{promised(promise)}]" if promise else ""
+            case CurvePoint(stage=stage):
+                self._point = None if stage == "done" else event  # what comes next may promise nothing
             case Progress() if not self._quiet and time.monotonic() - self._drawn >= _REDRAW_SECONDS:
-                self._draw(progress_line(event) + self._stage + self._promise)
+                self._draw(progress_line(event, self._point, room=get_terminal_size().columns - 1))
 
     def __enter__(self) -> Self:
         return self
@@ -58,25 +58,40 @@ class ProgressLine:
 
     def _draw(self, line: str) -> None:
         self._drawn = time.monotonic()
-        click.echo("\r" + line.ljust(self._width), err=True, nl=False)
+        click.echo("\r" + line.ljust(min(self._width, get_terminal_size().columns - 1)), err=True, nl=False)
         self._width = len(line)
 
     def _clear(self) -> None:
         if self._width:
-            click.echo("\r" + " " * self._width + "\r", err=True, nl=False)
+            click.echo("\r" + " " * min(self._width, get_terminal_size().columns - 1) + "\r", err=True, nl=False)
             self._width = 0
 
 
-def progress_line(event: Progress) -> str:
-    """Return progress in one line: rows, rate, calls, in flight, spent, time left."""
+def progress_line(event: Progress, point: CurvePoint | None, *, room: int) -> str:
+    """Return progress in one line of at most ``room`` characters: rows, rate, calls, spent, and time left.
+
+    Of a certified run it says what could be promised by now in place of the time left, since it asks as few rows as it can.
+    What matters least goes first where the line is too long for the terminal; a longer line would be drawn over and over.
+    """
     rate = event.rows_done / event.seconds if event.seconds > 0 else 0.0
     of = f" of {event.rows:,}" if event.rows is not None else ""
-    spent = "" if event.cost is None else f", ${event.cost:,.4f}"
-    failed = f", {event.failed:,} failed" if event.failed else ""
-    left = ""
-    if event.rows and rate > 0:
-        left = f", {_duration((event.rows - event.rows_done) / rate)} left"
-    return f"{event.rows_done:,}{of} rows, {rate:,.0f}/s, {event.calls:,} calls, {event.in_flight} in flight{failed}{spent}{left}"
+    parts = {
+        "rows": f"{event.rows_done:,}{of} rows",
+        "rate": f"{rate:,.0f}/s",
+        "calls": f"{event.calls:,} calls",
+        "in flight": f"{event.in_flight} in flight",
+        "failed": f"{event.failed:,} failed" if event.failed else "",
+        "spent": "" if event.cost is None else f"${event.cost:,.4f}",
+        "left": f"{_duration((event.rows - event.rows_done) / rate)} left" if event.rows and rate > 0 else "",
+    }
+    if point is not None:
+        parts["left"] = f"{point.stage}: {promised(point)}" if point.promise else point.stage
+    for least in ("in flight", "rate", "failed", "rows", "calls"):
+        line = ", ".join(part for part in parts.values() if part)
+        if len(line) <= room:
+            return line
+        parts[least] = ""
+    return ", ".join(part for part in parts.values() if part)[: max(room, 0)]
 
 
 def _duration(seconds: float) -> str:
@@ -114,27 +129,18 @@ def side_outputs(found: Result, values: dict[str, Any]) -> None:
     if values["provenance"] is not None:
         found.write_provenance(values["provenance"])
     if values["curve"] is not None:
-        save_curve(found, values["curve"])
+        found.save_curve(values["curve"])
     if values["certificate"] is not None and found.certificate is not None:
         found.certificate.save(values["certificate"])
 
 
-def promised(promise: dict[str, float]) -> str:
+def promised(point: CurvePoint) -> str:
     """Return what can be promised by now in a few words."""
-    return "promised by now: " + ", ".join(f"{metric} {level:.1%}" for metric, level in promise.items())
+    from rowsight.execution import curve_picture  # noqa: PLC0415 - certified runs only
 
-
-def save_curve(found: Result, path: Path) -> None:
-    """Write the curve of the last certified question as a picture (.svg) or as its points (.json)."""
-    from rowsight.surfaces import curve_picture  # noqa: PLC0415 - commands load what they use
-
-    curves = [ask.curve for ask in found.report.asks if ask.certificate is not None]
-    if path.suffix == ".svg":
-        content = curve_picture.svg(curves[-1] if curves else [], "Spent against promised").encode()
-    else:
-        content = orjson.dumps(found.report.curves[-1] if curves else [], option=orjson.OPT_INDENT_2)
-    with replacing(path) as file:
-        file.write(content)
+    if point.figure is not None:
+        return f"by now {curve_picture.interval(point)}"
+    return "promises " + ", ".join(f"{metric} {level:.1%}" for metric, level in point.promise.items())
 
 
 def result(found: Result, *, as_json: bool, out: Path | None) -> None:
@@ -190,6 +196,8 @@ def _widths(cells: list[list[str]], room: int) -> list[int]:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, float) and len(str(value)) > _LONGEST_FLOAT:
+        return f"{value:.6g}" if abs(value) < 1 else f"{value:,.4f}".replace(",", "")
     return "" if value is None else plain(" ".join(str(value).split())[:200])
 
 
@@ -210,18 +218,34 @@ def report_text(report: Report) -> str:
     lines.append(f"Cost {cost}; {report.seconds:,.1f} s; run {report.run}")
     lines += [f"Note: {note}" for note in report.notes]
     if report.budget_spent:
-        unproved = "" if report.proved else "before the promise was proved; "
-        lines.append(
-            f"The budget is spent: {unproved}{report.total('skipped'):,} rows were skipped; to finish: {report.to_finish}"
-        )
+        lines.append(_spent(report))
     if report.stopped:
         lines.append("Stopped; every answer is kept. The same command goes on where it stopped.")
     return "\n".join(lines)
 
 
+def _spent(report: Report) -> str:
+    """Say that the budget is spent, and what is left to do."""
+    said = ["The budget is spent" if report.proved else "The budget is spent before what was asked for is proved"]
+    if skipped := report.total("skipped"):
+        said.append(f"{skipped:,} rows were skipped")
+    if (left := report.to_finish) is not None:
+        tokens = "" if left["tokens"] is None else f", {left['tokens']:,} tokens"
+        cost = "" if left["cost"] is None else f", ${left['cost']:,.4f}"
+        said.append(f"to ask them all takes about {left['calls']:,} calls{tokens}{cost}")
+    return "; ".join(said) + ". The same command goes on where it stopped."
+
+
 def _ask_lines(ask: AskReport) -> list[str]:
     from rowsight.execution.explain import cascade_lines  # noqa: PLC0415 - commands load what they use
 
+    if ask.operator == "estimate" and ask.cascade is not None:
+        found = ask.cascade
+        over = f"{found['rows']:,} rows that only the model can decide, {found['asked']:,} of them asked"
+        return [
+            f"estimate {ask.question!r}",
+            f"  intervals over {over}; all hold at once with confidence {found['confidence']:g}",
+        ]
     parts = [f"{getattr(ask, n):,} {n}" for n in ("asked", "proxied", "null", "failed", "skipped") if getattr(ask, n)]
     kept = "" if ask.kept is None else f"; kept {ask.kept:,}"
     reused = f"; {ask.from_ledger:,} from the ledger" if ask.from_ledger else ""
@@ -239,7 +263,7 @@ def _ask_lines(ask: AskReport) -> list[str]:
 
 def curve_lines(ask: AskReport) -> list[str]:
     """Return the curve of a certified question as a small picture."""
-    from rowsight.surfaces import curve_picture  # noqa: PLC0415 - commands load what they use
+    from rowsight.execution import curve_picture  # noqa: PLC0415 - commands load what they use
 
     return curve_picture.terminal(ask.curve)
 
