@@ -114,6 +114,7 @@ def estimates(seeds: int) -> list[Row]:
     if DATA.is_dir():
         attacks += [(name, make, figures.estimated, seeds) for name, make in figures.REAL.items()]
     attacks += [(name, make, figures.estimated, seeds) for name, make in figures.ATTACKS.items()]
+    attacks += [(name, make, figures.estimated, 5 * seeds) for name, make in figures.SMALL.items()]
     attacks.append((REPEATED, figures.worthless, figures.attempts, seeds // 4))
     return [show(_estimates(*one)) for one in attacks]
 
@@ -253,7 +254,7 @@ def markdown(rows: list[Row]) -> str:
         "of rows asked. Tables have at most 2,000 rows, the adversaries 1,200. Rivals get a proxy fitted on 200 labels",
         "that they aren't charged for; Rowsight trains its own and pays for it. An estimate (a share to within 0.04, a mean,",
         "groups) fails when its interval excluded the truth at any moment of the run; `promised` counts runs that reached",
-        "the width. `missed`: at most 2% of all rows overlooked. `anytime`: the budget is drawn at random, with a level or",
+        "the width, or made their calls. `missed`: at most 2% of all rows overlooked. `anytime`: the budget is drawn at random, with a level or",
         "without one (best), and a run fails when any promise that it made on its way was false, wherever it ended; `promised`",
         "counts runs that came to promise something. `middle`: a model at a fiftieth of the price stands between proxy and oracle,",
         "and says what suits the attack. `living`: a run is the life of a table in several versions, and fails when the",

@@ -7,7 +7,7 @@ excluded its truth at the end.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Sought:
     groups: np.ndarray | None = None
     known: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     money: int | None = None
+    calls: int | None = None
+    """Rows to ask, in place of a width."""
 
 
 Maker = Callable[[np.random.Generator], Sought]
@@ -56,7 +58,8 @@ def estimated(case: Sought, seed: int, attempt: int = 1) -> Found:
     count, total = len(case.truth), case.truth.sum()
     answers = case.truth if case.silent is None else np.where(case.silent, np.nan, case.truth)
     known = (case.known, answers[case.known]) if len(case.known) else None
-    goal = Goal(figure="mean" if not case.whole else "share", within=case.within, confidence=1 - FAILURE)
+    demand: dict[str, Any] = {"within": case.within} if case.calls is None else {"calls": case.calls}
+    goal = Goal(figure="mean" if not case.whole else "share", confidence=1 - FAILURE, **demand)
     course = estimating(
         ArrayRows(case.features),
         goal,
@@ -186,6 +189,17 @@ def scores(rng: np.random.Generator) -> Sought:
     return Sought(x, y, within=0.3, bounds=(0.0, 10.0), whole=False)
 
 
+def few(make: Maker, calls: int) -> Maker:
+    """So many rows are asked, whatever the interval is then."""
+    return lambda rng: replace(make(rng), calls=calls)
+
+
+def uncommon(rng: np.random.Generator) -> Sought:
+    """One yes in ten to fifty, that no feature tells: a sample of few rows often has none."""
+    x, _, _ = line(rng, ROWS)
+    return Sought(x, (rng.random(ROWS) < rng.uniform(0.02, 0.1)).astype(float))
+
+
 def real(name: str) -> Maker:
     """A real table of two classes."""
 
@@ -211,6 +225,11 @@ ATTACKS: dict[str, Maker] = {
     "money runs out in a batch": broke,
     "positives alone known before": remembered,
     "scores with unseen outliers": scores,
+}
+SMALL: dict[str, Maker] = {
+    f"{calls} calls: {name}": few(make, calls)
+    for calls in (20, 50, 100)
+    for name, make in (("a share of 2 to 10%", uncommon), ("a mean, outliers", scores), ("shares of 4 groups", grouped))
 }
 REAL: dict[str, Maker] = {name: real(name) for name in ("spam", "hotel", "rt")}
 

@@ -45,14 +45,14 @@ SMALLEST = 24
 """Fewest rows in a batch."""
 LATE_BATCH, LARGEST_BATCH = 0.03, 0.5
 """Least and largest batch, as shares of the rows drawn so far."""
-OVERHEAD = 1.5
+OVERHEAD = 1.3
 """Draws planned, as a multiple of what a normal interval would need that is right at one moment only."""
 AGAIN = 0.12
 """How much further to aim when an aim was reached and the interval is still too wide."""
 EVEN_SHARES = (1.0, 0.5, 0.25)
 """Shares of the chances that are spread evenly over all rows; the rest leans towards doubtful ones."""
-SKEW = 1 / 6
-"""What rare large values of Z cost beside their variance, by the largest weight that a row may have."""
+SKEW = 2 / 3
+"""What rare large values of Z cost beside their variance: this times third over second moment, times the width wanted."""
 PRIOR_DRAWS = 12
 """Draws that the proxy's own opinion of its errors is worth."""
 
@@ -111,6 +111,7 @@ class _Target:
         self.size = int(members.sum())
         self.whole = whole
         self.done = self.size == 0
+        self._quantile = float(norm.isf(failure / 2))
         self.horizon = 0
 
     def begin(self, answers: NDArray[np.float64], asked: NDArray[np.bool_]) -> None:
@@ -119,8 +120,6 @@ class _Target:
         self.known = _ends(answers[mine], self.bounds)
         self.population = self.size - int(mine.sum())
         self.totals = TotalBounds(self.population, *self.bounds, self.failure, whole=self.whole)
-        self._estimates, self._weights = 0.0, 0.0
-        self._seen = 0.0
 
     @property
     def drawn(self) -> int:
@@ -141,15 +140,16 @@ class _Target:
         """Whether the interval of the mean reaches no further than ``half_width`` from its middle."""
         return self.high - self.low <= 2 * half_width * self.size * (1 + 1e-9)
 
-    def plan(self, variance: float, span: float, half_width: float) -> None:
-        """Aim at the number of draws that makes the mean's interval narrow enough; ``span`` adds to a skewed variance."""
+    def plan(self, variance: float, skew: float, half_width: float) -> None:
+        """Aim at the number of draws that makes the mean's interval narrow enough."""
         reach = half_width * self.size / max(self.population, 1)
-        quantile = float(norm.isf(self.failure / 2)) ** 2
-        many = OVERHEAD * quantile * (variance + span * reach) / reach**2
+        many = OVERHEAD * self._quantile**2 * (variance + SKEW * abs(skew) * reach) / reach**2
         fewer = ceil(many / (1 + many / max(self.population, 1)))
         self.horizon = min(max(fewer, ceil(self.drawn * (1 + AGAIN))), self.population)
 
-    def observe(self, left: _Left, places: NDArray[np.int64], values: NDArray[np.float64], variance: float) -> None:
+    def observe(
+        self, left: _Left, places: NDArray[np.int64], values: NDArray[np.float64], variance: float, skew: float
+    ) -> None:
         """Take those of the draws that fall on members."""
         inside = self.members[left.rows]
         mine = inside[places]
@@ -160,16 +160,7 @@ class _Target:
         draws = drawn(
             number[places[mine]], left.sizes[inside], left.expected[inside], least, most, self.bounds
         )  # fmt: skip
-        remaining = int(inside.sum()) - np.arange(len(least))
-        middle = (least + most) / 2
-        seen = self._seen + np.concatenate([[0.0], np.cumsum(middle[:-1])])
-        weights = 1 / (remaining**2 * max(variance, 1e-9))
-        self._estimates += float(
-            weights @ (seen + remaining * (draws.weight * (middle - draws.predicted) + draws.centre))
-        )
-        self._weights += float(weights.sum())
-        self._seen += float(middle.sum())
-        self.totals.observe(draws, Aim(variance, self.horizon or self.population))
+        self.totals.observe(draws, Aim(variance, self.horizon or self.population, skew))
 
     def interval(self, answers: NDArray[np.float64], asked: NDArray[np.bool_], within: tuple[float, float]) -> Interval:
         """Return the interval, cut to ``within`` and to what the answers leave open: all asked, it is exact."""
@@ -178,8 +169,7 @@ class _Target:
         unknown = self.size - int(mine.sum())
         low = max(self.low, within[0], float(least.sum()) + unknown * self.bounds[0])
         high = min(self.high, within[1], float(most.sum()) + unknown * self.bounds[1])
-        middle = self._estimates / self._weights if self._weights else self.population * sum(self.bounds) / 2
-        value = min(max(float(np.mean(self.known, axis=0).sum()) + middle, low), high)
+        value = min(max(float(np.mean(self.known, axis=0).sum()) + self.totals.value, low), high)
         silent = int(np.isnan(answers[mine]).sum())
         return Interval(self.size, int(mine.sum()), silent, round(value) if self.whole else value, low, high)
 
@@ -277,7 +267,7 @@ class _Run:
             places, chosen, replies = places[: skipped[0]], chosen[: skipped[0]], replies[: skipped[0]]
         for target in self.targets:
             if not target.done:
-                target.observe(left, places, replies, self._variance(target, left))
+                target.observe(left, places, replies, *self._moments(target, left))
         self.weights[chosen] = left.sizes.mean() / left.sizes[places]
         self.answers[chosen] = replies
         self.draws += chosen.tolist()
@@ -327,7 +317,7 @@ class _Run:
 
     def _pull(self) -> NDArray[np.float64]:
         """How much denser each group is drawn, so that all are as narrow as wanted at about the same time."""
-        if not self.parts or self.half_width is None or not self.draws:
+        if not self.parts or self.half_width is None or not self.draws or all(p.done for p in self.parts):
             return np.ones(max(len(self.parts), 1))
         wanted = np.array([0 if p.done else max(p.horizon - p.drawn, 1) for p in self.parts], dtype=np.float64)
         left = np.array([max(p.population - p.drawn, 1) for p in self.parts], dtype=np.float64)
@@ -341,11 +331,10 @@ class _Run:
             for target in self.targets:
                 portion = left.sizes[target.members[left.rows]].sum() / mass if mass else 0.0
                 target.horizon = target.drawn + max(round((self.goal.calls - len(self.draws)) * portion), 1)
-            return self._variance(self.total, left)
+            return self._moments(self.total, left)[0]
         for target in self.targets:
             if not target.done:
-                span = SKEW * (self.bounds[1] - self.bounds[0]) * float(left.sizes.mean() / left.sizes.min())
-                target.plan(self._variance(target, left), span, self._reach(target))
+                target.plan(*self._moments(target, left), self._reach(target))
         return float(sum(t.horizon - t.drawn for t in (self.parts or [self.total]) if not t.done))
 
     def _reach(self, target: _Target) -> float:
@@ -353,21 +342,30 @@ class _Run:
         assert self.goal.within is not None
         return self.goal.half_width(target.size) or self.goal.within
 
-    def _variance(self, target: _Target, left: _Left) -> float:
-        """Foresee the variance of Z: from the errors on rows drawn so far, leaning on the proxy's own opinion."""
+    def _moments(self, target: _Target, left: _Left) -> tuple[float, float]:
+        """Foresee Z's variance, and its third moment over it: from the errors on rows drawn so far.
+
+        They lean on the proxy's own opinion, and on one more draw that is as wrong as can be.
+        """
         inside = target.members[left.rows]
         sizes = left.sizes[inside]
         if not len(sizes):
-            return 1e-9
+            return 1e-9, 0.0
         mean = float(sizes.mean())
         width = self.bounds[1] - self.bounds[0]
         rows = np.array(self.draws, np.int64)
         rows = rows[np.isfinite(self.answers[rows]) & target.members[rows]]
-        opinion = width**2 * float(np.mean(mean / sizes * self.outlook.spread[left.rows][inside] ** 2))
+        weight, share = mean / sizes, (self.outlook.expected[left.rows][inside] - self.bounds[0]) / width
+        doubt = weight * self.outlook.spread[left.rows][inside] ** 2
+        opinions = width**2 * float(np.mean(doubt)), width**3 * float(np.mean(weight * doubt * (1 - 2 * share)))
         errors = self.answers[rows] - self.outlook.expected[rows]
         new = mean / left.everywhere[rows]
-        observed = float(np.sum(self.weights[rows] * new * errors**2))
-        return max((observed + PRIOR_DRAWS * opinion) / (len(rows) + PRIOR_DRAWS), 1e-9)
+        observed = [float(np.sum(self.weights[rows] * new * errors**2)) + width**2]
+        observed.append(float(np.sum(self.weights[rows] * new**2 * errors**3)))
+        second, third = (
+            (o + PRIOR_DRAWS * p) / (len(rows) + PRIOR_DRAWS) for o, p in zip(observed, opinions, strict=True)
+        )
+        return second, third / second
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

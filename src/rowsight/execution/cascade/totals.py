@@ -133,8 +133,7 @@ class _Total:
         whole = bounds == (0, 1) and bool(np.isin(weight, (0, 1)).all())
         self.constant = low == high
         self.totals = None if self.constant else TotalBounds(len(weight), low, high, failure, whole=whole)
-        self.weight, self.whole, self._middle = weight, whole, float((self.least + self.most).sum()) / 2
-        self._estimates = self._mass = self._seen = 0.0
+        self.weight, self.whole = weight, whole
 
     def observe(self, draw: _Draw, variance: float, horizon: int) -> None:
         """Take the draws that fell into the group."""
@@ -144,15 +143,6 @@ class _Total:
         ends = np.sort(weight[draw.places] * np.stack([draw.least, draw.most]), axis=0)
         bounds = (self.least[draw.left], self.most[draw.left])
         found = drawn(draw.places, draw.sizes, weight * draw.expected, ends[0], ends[1], bounds)
-        remaining = len(weight) - np.arange(len(draw.places))
-        middle = (ends[0] + ends[1]) / 2
-        seen = self._seen + np.concatenate([[0.0], np.cumsum(middle[:-1])])
-        mass = 1 / remaining**2
-        self._estimates += float(
-            mass @ (seen + remaining * (found.weight * (middle - found.predicted) + found.centre))
-        )  # fmt: skip
-        self._mass += float(mass.sum())
-        self._seen += float(middle.sum())
         self.totals.observe(found, Aim(variance, horizon))
 
     def interval(self) -> tuple[float, float, float]:
@@ -160,7 +150,7 @@ class _Total:
         if self.totals is None:
             return 0.0, 0.0, 0.0
         low, high = self.totals.lower, self.totals.upper
-        value = min(max(self._estimates / self._mass if self._mass else self._middle, low), high)
+        value = self.totals.value
         return (float(round(value)) if self.whole else value), low, high
 
 
