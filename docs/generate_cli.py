@@ -85,7 +85,7 @@ def table(shown: list[click.Option]) -> str:
 
 def _names(option: click.Option) -> str:
     value = "" if option.is_flag or option.count else f" {option.make_metavar(click.Context(click.Command('')))}"
-    return ", ".join(f"`{name}{value}`".replace("|", "\\|") for name in option.opts)
+    return ", ".join(f"`{name}{value}`".replace("|", "\\|") for name in (*option.opts, *option.secondary_opts))
 
 
 def _meaning(option: click.Option) -> str:

@@ -112,7 +112,7 @@ def estimates(seeds: int) -> list[Row]:
     """The attacks on counts, shares and means: wrong at any moment is a failure."""
     attacks: list[tuple[str, figures.Maker, Callable[[figures.Sought, int], figures.Found], int]] = []
     if DATA.is_dir():
-        attacks += [(name, make, figures.estimated, seeds) for name, make in figures.REAL.items()]
+        attacks += [(name, make, figures.estimated, 5 * seeds) for name, make in figures.REAL.items()]
     attacks += [(name, make, figures.estimated, seeds) for name, make in figures.ATTACKS.items()]
     attacks += [(name, make, figures.estimated, 5 * seeds) for name, make in figures.SMALL.items()]
     attacks.append((REPEATED, figures.worthless, figures.attempts, seeds // 4))

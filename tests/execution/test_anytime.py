@@ -223,6 +223,50 @@ def test_a_budget_in_money_is_planned_by_what_calls_cost(table, model):
     assert point.promise["accuracy"] >= result.certificate.body["metrics"][0]["level"]
 
 
+MONEY = {"price_in": 1.0, "price_out": 1.0}
+
+
+def test_a_budget_in_money_without_a_level_buys_the_best_promise(table, model):
+    said = []
+    table._session.listener = said.append
+    result = table.filter(ASKED.filter.prompt).run("sim", base_url=model.base_url, budget="0.05usd", **MONEY)
+    assert 0.04 < result.report.cost <= 0.05
+    assert result.report.total("skipped") == 0 < result.report.total("proxied")
+    promised = {m["metric"]: m["level"] for m in result.certificate.body["metrics"]}
+    assert min(promised["precision"], promised["recall"]) > 0.5
+    assert any("the best promise that 0.05usd buys" in getattr(event, "message", "") for event in said)
+    topic = table.classify(ASKED.filter.prompt, ["true", "false"], into="topic").select("topic")
+    bought = topic.run("sim", base_url=model.base_url, budget="0.05usd", **MONEY)
+    assert [m["metric"] for m in bought.certificate.body["metrics"]] == ["accuracy"]
+
+
+def test_money_that_is_enough_for_every_row_asks_every_row(table, model):
+    asking = table.filter(ASKED.filter.prompt, into="answer", keep_all=True)
+    whole = asking.run("sim", base_url=model.base_url, budget="50usd", **MONEY)
+    assert whole.report.total("proxied") == whole.report.total("skipped") == 0
+    assert [m["level"] for m in whole.certificate.body["metrics"]] == [1.0, 1.0]
+    assert not any("saves little" in note for note in whole.report.notes)
+    plain = asking.run("sim", base_url=model.base_url)
+    assert plain.report.calls == 0
+    assert plain.to_arrow().column("answer").equals(whole.to_arrow().column("answer"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "budget"),
+    [
+        (lambda t: t.filter(ASKED.filter.prompt, certify=False, keep_all=True), "0.02usd"),
+        (lambda t: t.filter(ASKED.filter.prompt, keep_all=True), "100calls"),
+        (lambda t: t.filter(ASKED.filter.prompt, keep_all=True).limit(400), "0.02usd"),
+        (lambda t: t.complete("Reply to {text}."), "0.02usd"),
+    ],
+)
+def test_other_budgets_without_a_level_are_caps(table, model, asked, budget):
+    result = asked(table).run("sim", base_url=model.base_url, budget=budget, **MONEY, max_tokens=64)
+    assert result.report.budget_spent
+    assert result.report.total("skipped") > 0 == result.report.total("proxied")
+    assert not result.certificates
+
+
 def test_a_run_stops_where_it_is_told_and_goes_on_to_the_certificate_of_an_unbroken_one(table, model, tmp_path):
     asking = table.filter(ASKED.filter.prompt, precision=0.9, recall=0.9, keep_all=True)
     points = []

@@ -201,6 +201,16 @@ def test_a_budget_is_never_passed_and_what_it_leaves_is_said(
         assert rest.report.total("from_ledger") == answered
 
 
+@pytest.mark.parametrize(("budget", "together"), [("12ktokens", 1), ("0.018usd", 1), ("0.008usd", 4)])
+def test_a_budget_is_used_up_to_the_worst_case_of_one_request(tmp_path: Path, budget: str, together: int) -> None:
+    """Worst cases are many times what calls cost: what calls in flight give back is spent, too."""
+    with open_shop(tmp_path, latency_ms=1.0) as shop:
+        result = shop.filter(shop.table(range(ROWS)), budget=budget, **PRICES, max_tokens=100, rows_per_call=together)
+        used, limit = _used(shop.server.stats(), budget), _limit(budget)
+    assert result.report.budget_spent
+    assert 0.7 * limit < used <= limit
+
+
 def _used(stats: dict[str, Any], budget: str) -> float:
     tokens_in, tokens_out = stats["prompt_tokens"], stats["completion_tokens"]
     if budget.endswith("calls"):
@@ -211,7 +221,7 @@ def _used(stats: dict[str, Any], budget: str) -> float:
 
 
 def _limit(budget: str) -> float:
-    return {"70calls": 70, "12ktokens": 12_000, "0.018usd": 0.018}[budget]
+    return {"70calls": 70, "12ktokens": 12_000, "0.018usd": 0.018, "0.008usd": 0.008}[budget]
 
 
 def test_a_money_budget_without_a_price_is_refused_before_anything_is_asked(shop: Shop) -> None:

@@ -99,7 +99,7 @@ class Gateway:
         self._high_water = 2 * parts.concurrency + parts.ahead
         self._roomy = asyncio.Event()
         self._roomy.set()
-        self._waiting = self._open = 0
+        self._waiting = self._open = self._undecided = 0
         self._settled = asyncio.Event()
         self._spent = self.stopped = False
         self.beside: Gateway | None = None
@@ -248,7 +248,15 @@ class Gateway:
     async def turn(self) -> Once:
         """Wait until a request may hold a reservation; return what ends its turn once it has left."""
         await self._ahead.acquire()
-        return Once(self._ahead.release)
+        self._undecided += 1
+        return Once(self._left)
+
+    def _left(self) -> None:
+        """End a turn: the request has left, or won't."""
+        self._ahead.release()
+        self._undecided -= 1
+        if self._open == 0:
+            self._settled.set()
 
     async def _ask(self, request: Request, check: Check) -> Delivery:
         try:
@@ -338,16 +346,22 @@ class Gateway:
                     if (held := await self.held(request.key)) is not None:
                         return held
                 case OverBudget():
-                    await self.settlement()
+                    await self.settlement(worst)
         return Delivery(None)
 
-    async def settlement(self) -> None:
-        """Wait until a call in flight gives back what it reserved too much; with none in flight, the budget is spent."""
-        if self._open == 0:
+    async def settlement(self, worst: Amounts) -> None:
+        """Wait until a call gives back what it reserved too much, since ``worst`` did not fit.
+
+        Where none is in flight or about to be, and it still doesn't fit, the budget is spent.
+        """
+        self._undecided -= 1
+        if self._open or self._undecided:
+            self._settled.clear()
+            await self._settled.wait()
+        elif not (await self._ledger.account(self._parts.run)).fits(worst) and not (self._open or self._undecided):
             self._spent = True
-            return
-        self._settled.clear()
-        await self._settled.wait()
+            self._settled.set()
+        self._undecided += 1
 
 
 @dataclass(frozen=True)

@@ -177,7 +177,7 @@ class Sharing:
             found = await gateway.converse(request, check, gateway.worst(request), ahead, keys, _divide)
             return delivered | dict(zip(keys, found, strict=True))
         if mine or any(isinstance(claim, OverBudget) for claim in claims):
-            await gateway.settlement()
+            await gateway.settlement(gateway.worst(self._request(rows)[0]))
             return delivered
         ahead()
         for row, claim in zip(rows, claims, strict=True):

@@ -365,8 +365,8 @@ class Driver:
 
     def _warn(self, kind: str, values: dict[str, Any]) -> None:
         """Say once, as soon as a plan knows it, that nearly every row must be asked."""
-        if self.middle is not None:
-            return  # a plan may change by what the middle model knows
+        if self.middle is not None or (self.guarantee is not None and self.guarantee.best):
+            return  # a plan may change by what the middle model knows, and by what the money is enough for
         if kind == "plan" and not self.warned and (words := dear(values, self.population.count)):
             self.warned = True
             words = f"{self.ask.question.operator} {self.ask.question.template.source!r}: {words}"

@@ -93,7 +93,7 @@ def demanded(
     missed: float | None = None,
     offered: Iterable[str],
     operator: str,
-    certify: bool = False,
+    certify: bool | None = None,
 ) -> Guarantee | None:
     """Return the guarantee that the options ask for, or ``None`` where no level is given.
 

@@ -104,7 +104,8 @@ class Ask:
 
     ``drop``: keep only the rows answered yes. ``show``: let the two columns come out. ``question`` is an
     ``operators.Question``; the plan needs to know of it only its template. ``vectors``: a column that the proxy sees
-    beside the words. ``follow`` names a question that is asked again as its table grows.
+    beside the words. ``follow`` names a question that is asked again as its table grows. ``capped``: without a level, a
+    budget in money is a cap too, and buys no promise.
     """
 
     input: Node
@@ -115,6 +116,7 @@ class Ask:
     guarantee: Guarantee | None = None
     vectors: str | None = field(default=None, compare=False)
     follow: str | None = None
+    capped: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         self.question.template.check(self.input.columns)

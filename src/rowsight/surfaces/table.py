@@ -66,7 +66,7 @@ class Table:
         recall: Level = None,
         accuracy: Level = None,
         missed: float | None = None,
-        certify: bool = False,
+        certify: bool | None = None,
         confidence: float | None = None,
         by: str | None = None,
         into: str | None = None,
@@ -79,8 +79,9 @@ class Table:
         ``precision`` and/or ``recall``, or ``accuracy``, few rows are asked and a certificate says how right the rest
         is, with probability ``confidence`` (.95); with ``missed`` it says that at most this share of all rows should have
         been kept and were not. ``by`` names a column in each group of which it must hold. A level may be ``"best"``: the
-        best that the run's budget buys; ``certify`` asks that of precision and recall. ``follow`` names a question that is
-        asked again as the table grows: new rows alone are paid for, and the certificate is extended to them.
+        best that the run's budget buys; ``certify`` asks that of precision and recall. Without a level a budget in money
+        means the same, unless ``certify`` is ``False``: then rows beyond the budget are skipped. ``follow`` names a
+        question that is asked again as the table grows: new rows alone are paid for, and the certificate is extended.
         """
         levels = {"precision": precision, "recall": recall, "accuracy": accuracy, "missed": missed}
         demand = {**levels, "certify": certify, "confidence": confidence, "by": by}
@@ -108,7 +109,7 @@ class Table:
         *,
         several: bool = False,
         accuracy: Level = None,
-        certify: bool = False,
+        certify: bool | None = None,
         confidence: float | None = None,
         by: str | None = None,
         into: str | None = None,
@@ -131,7 +132,7 @@ class Table:
         *,
         range: Sequence[float] = (0, 10),  # noqa: A002 - the word that users know
         accuracy: Level = None,
-        certify: bool = False,
+        certify: bool | None = None,
         within: float | None = None,
         confidence: float | None = None,
         by: str | None = None,
@@ -371,9 +372,10 @@ class Table:
         declaration = operator(name)
         every = dict.fromkeys(("accuracy", "precision", "recall", "missed", "confidence", "within", "by"))
         guarantee = demanded(**{**every, **demand}, offered=declaration.metrics, operator=name)
+        capped = demand.get("certify") is False
         asked = declaration.question(question, **parameters)
         column = DEFAULT_INTO if into is None else into
-        return Table(self._session, Ask(self._plan, asked, column, drop, show, guarantee, follow=follow))
+        return Table(self._session, Ask(self._plan, asked, column, drop, show, guarantee, follow=follow, capped=capped))
 
     def __repr__(self) -> str:
         return f"<Table of {', '.join(self.columns)}>\n{self.explain()}"

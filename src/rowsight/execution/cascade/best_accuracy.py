@@ -61,6 +61,8 @@ class BestAccuracyRun(AccuracyRun):
             yield from self._ask(self.sample[order[:upto]], "uniform")
             if first:
                 yield from self.purse.open(int(self.asked.sum()))
+                if self.purse.ample(int(self.asked.sum()), self.count):
+                    yield from self._ask(np.flatnonzero(~self.asked), "rest")
             first = False
             yield from self._look("uniform")
             more = min(2 * upto, most, self.uniform)

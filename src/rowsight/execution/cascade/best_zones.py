@@ -43,6 +43,8 @@ class BestZonesRun(ZonesRun):
         self.drawn_uniform = self.purse.first(int(self.asked.sum()), self.uniform_size)
         yield from self._ask(self.sample[self.order[: self.drawn_uniform]], "uniform")
         yield from self.purse.open(int(self.asked.sum()))
+        if self.purse.ample(int(self.asked.sum()), self.count):
+            yield from self._ask(np.flatnonzero(~self.asked), "rest")
         for _ in range(ROUNDS):
             yield from self._look()
             asked, band = int(self.asked.sum()), self._sample_band()

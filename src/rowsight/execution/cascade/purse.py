@@ -27,8 +27,8 @@ FIRST = 100
 """Uniform rows asked first, where the money allows."""
 FIRST_SHARE = 0.25
 """The first rows take no more than this share of the money."""
-
-
+AMPLE = 1.5
+"""Money for so many times the rows left is taken to be enough for all of them, so that nothing is planned."""
 TRAINING_SHARE = 0.5
 """At least this share of the money is spent on learning, whatever the plan says: plans don't see what is learnt."""
 
@@ -52,6 +52,10 @@ class Purse:
     def left(self, asked: int) -> int:
         """Rows that can still be asked after ``asked``."""
         return max(self._whole - asked, 0)
+
+    def ample(self, asked: int, rows: int) -> bool:
+        """Whether the money is enough for all ``rows``, even if the first ones were cheap."""
+        return self.left(asked) >= AMPLE * (rows - asked)
 
     def first(self, asked: int, rows: int) -> int:
         """How many of ``rows`` uniform rows to ask before anything is planned."""

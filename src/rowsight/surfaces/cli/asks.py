@@ -11,6 +11,7 @@ import click
 
 from rowsight.core.errors import InputError, OutputError, UnansweredError
 from rowsight.operators import OPERATORS, Declaration, Parameter
+from rowsight.plan.nodes import Ask
 from rowsight.surfaces.cli.interrupt import interruptible
 from rowsight.surfaces.cli.options import (
     CASCADE_OPTIONS,
@@ -88,20 +89,23 @@ def ask(declaration: Declaration, values: dict[str, Any], *, resuming: str | Non
 
 def put(command: str, values: dict[str, Any], made: Callable[[Any], Any], *, resuming: str | None = None) -> int:
     """Run what ``made`` makes of a session: a table or a figure that is to be asked for."""
-    from rowsight.surfaces.cli import show  # noqa: PLC0415 - commands load what they use
+    from rowsight.execution.bought import bought  # noqa: PLC0415 - commands load what they use
+    from rowsight.surfaces.cli import show  # noqa: PLC0415
 
     options = checked_options(values)
     session, progress = watched(values)
     table = made(session)
     if only_estimated(table, values):
         return 0
+    plan = bought(table.plan, options)
+    certified = isinstance(plan, Ask) and plan.guarantee is not None
     _check_apart(values)
     for name in ("out", "unjudged", "provenance"):
         show.check_output(values[name])
     for name in ("certificate", "curve"):
-        _check_certificate(table, name, values[name])
+        _check_certificate(name, values[name], certified=certified)
     spec = {"command": command, "values": plain_values(values)}
-    with progress, interruptible(session, certified=table.plan.guarantee is not None) as interrupted:
+    with progress, interruptible(session, certified=certified) as interrupted:
         try:
             result = session.run(table.plan, options, out=values["out"], spec=spec, resuming=resuming)
         except UnansweredError as error:
@@ -124,12 +128,12 @@ def _check_apart(values: dict[str, Any]) -> None:
                 raise OutputError(f"{other} and --{name} are the same file {path}; give each a file of its own")
 
 
-def _check_certificate(table: Any, name: str, path: Path | None) -> None:
+def _check_certificate(name: str, path: Path | None, *, certified: bool) -> None:
     if path is None:
         return
     from rowsight.execution import curve_picture  # noqa: PLC0415 - commands load what they use
 
-    if table.plan.guarantee is None:
+    if not certified:
         raise InputError(f"--{name} has nothing to save: ask for a guarantee, such as --recall 0.9")
     if name == "curve":
         curve_picture.check_curve(path)

@@ -130,7 +130,11 @@ CASCADE_OPTIONS = (
     click.option("--cascade-price-out", type=float, metavar="USD", help="Its dollars per million completion tokens."),
 )
 CONFIDENCE_OPTIONS = (
-    click.option("--certify", is_flag=True, help="Without a level: the best promise that --budget buys."),
+    click.option(
+        "--certify/--no-certify",
+        default=None,
+        help="Without a level: the best promise that --budget buys, or none [default: where it is in usd].",
+    ),
     click.option("--confidence", type=float, metavar="X", help="Of the guarantee [default: 0.95]."),
     click.option("--by", metavar="COLUMN", help="Hold the guarantee in every group of a column."),
 )
