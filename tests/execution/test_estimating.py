@@ -130,6 +130,24 @@ def test_a_good_proxy_halves_the_calls_and_a_worthless_one_costs_nothing():
     assert np.mean(worthless) < 1.05 * np.mean(plain)
 
 
+def test_no_run_asks_many_times_what_others_do():
+    """A variance thought too small at first leaves bets that lose; the interval must become narrow all the same."""
+    calls = []
+    for seed in range(8):
+        y = (np.random.default_rng([1, seed]).random(20_000) < 0.03).astype(float)
+        calls.append(len(driven(np.zeros((20_000, 1)), y, Goal(figure="share", within=0.02), seed=seed)[1]))
+    assert np.median(calls) < 650
+    assert max(calls) < 3000
+
+
+def test_groups_may_be_narrow_before_the_table_is():
+    x, y = table(0, rows=3000)
+    groups = y.astype(np.int64)  # all rows of a group answer alike
+    found, _ = driven(x * 0, y, Goal(figure="share", within=0.05, by="g"), seed=0, groups=groups)
+    assert found.reached
+    assert found.total.low <= y.sum() <= found.total.high
+
+
 def test_so_many_calls_and_no_more():
     x, y = table(1)
     found, asked = driven(x, y, Goal(figure="count", calls=150), seed=4)
