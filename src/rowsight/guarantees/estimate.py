@@ -186,7 +186,7 @@ class _Side:
         farthest = likely + FAR * sqrt(aim.variance / (drawn + 1))
         last = int(np.searchsorted(self._first, self._sum + farthest * self.left, side="right"))
         self._hopeful = max(last, self._standing + 1)
-        horizon = min(max(aim.horizon, self._rows - self.left + len(draws.least)), self._rows)
+        horizon = min(max(aim.horizon, 1), self._rows)
         deviations = draws.weight * (draws.least - draws.predicted) + draws.centre
         for value, z, bottom in zip(draws.least.tolist(), deviations.tolist(), draws.bottom.tolist(), strict=True):
             self._step(z, bottom, horizon, aim)

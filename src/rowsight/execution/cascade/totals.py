@@ -149,8 +149,9 @@ class _Total:
         """Return the value, the lower and the upper bound."""
         if self.totals is None:
             return 0.0, 0.0, 0.0
-        low, high = self.totals.lower, self.totals.upper
-        value = self.totals.value
+        least, most = float(self.least.sum()), float(self.most.sum())
+        low, high = max(self.totals.lower, least), min(self.totals.upper, most)
+        value = min(max(self.totals.value if self.totals.drawn else (least + most) / 2, low), high)
         return (float(round(value)) if self.whole else value), low, high
 
 
