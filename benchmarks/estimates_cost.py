@@ -7,7 +7,8 @@ The truth column is the oracle; calls include training. ``plain`` is Rowsight's 
 the number of rows after which a normal interval of plain sampling is narrow enough, if one looks once: the floor of what
 promises nothing at small samples. PPI++ (Angelopoulos, Duchi and Zrnic 2023) with the same features: a logistic
 regression on 500 uniform labels, which are charged, then uniform labels until its normal interval is narrow enough, looked
-at after every 100. ``informed`` is Rowsight's interval with a proxy that costs nothing. Results are kept one a run, so that an interrupted benchmark goes on where it stopped.
+at after every 100. ``informed`` is Rowsight's interval with a proxy that costs nothing. Results are kept one a
+run, so that an interrupted benchmark goes on where it stopped.
 """
 
 from __future__ import annotations

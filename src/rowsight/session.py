@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rowsight.core.blocking import blocking
 from rowsight.core.errors import InputError, nearest
-from rowsight.core.events import Listener, Warned, ignore
+from rowsight.core.events import Listener, ignore
 from rowsight.core.heap import settled_heap
 from rowsight.engines.base import Engine, Relations
 from rowsight.engines.duckdb import DuckDBEngine
@@ -139,12 +139,8 @@ class Session:
         end: End | None = None,
     ) -> Result:
         """Run a plan inside a running event loop; ``end`` makes a table of its own out of the plan's rows."""
-        from rowsight.execution.bought import SAID, bought  # noqa: PLC0415 - loads on use
-        from rowsight.execution.run import Run  # noqa: PLC0415
+        from rowsight.execution.run import Run  # noqa: PLC0415 - loads on use
 
-        named, plan = plan, bought(plan, options)
-        if plan is not named:
-            self.listener(Warned(SAID.format(options.budget)))
         where = self.state_directory, self.environment
         run = Run(self.engine, self.sources(plan), options, *where, self.listener, self.stopping)
         return await run.execute(plan, Path(out) if out is not None else None, spec or {}, resuming, end)

@@ -1,8 +1,15 @@
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rowsight.calls.budget import Account, Amounts, Budget, microusd
+from rowsight.calls.gateway import Delivery, Gateway, Parts
+from rowsight.calls.ledger import MemoryLedger
+from rowsight.calls.request import Failure, Request, Sampling, Usage
 from rowsight.core.errors import InputError
 
 
@@ -116,3 +123,44 @@ def test_a_copy_stays_as_it_was():
     copy = account.copy()
     account.reserve(Amounts(1))
     assert copy.reserved == Amounts()
+
+
+class Held:
+    """Servers that answer when they are told to."""
+
+    def __init__(self) -> None:
+        self.pool, self.answering = SimpleNamespace(model="m"), asyncio.Event()
+
+    async def ask(self, request: Request, likely: object, before: Any, after: Any) -> Failure | None:
+        del request, likely
+        if not await before(None):
+            return None
+        await self.answering.wait()
+        after(None, None)
+        return Failure("timeout", "no answer", 0.0, Usage(), 0.0, None)
+
+
+def test_a_question_that_is_given_up_while_it_waits_for_money_leaves_no_count_behind() -> None:
+    async def scenario() -> None:
+        ledger, servers = MemoryLedger(), Held()
+        await ledger.begin_run("run", {}, Budget("calls", 1))
+        gateway = Gateway(Parts("run", ledger, servers, (1.0, 1.0), 4, 48, False, lambda _: {}))  # type: ignore[arg-type]
+
+        def asked(n: int) -> asyncio.Task[list[Delivery]]:
+            request = Request("m", "system", f"row {n}", {}, Sampling(), b"key %d" % n)
+            return asyncio.ensure_future(gateway.ask_many([request], lambda text: text))  # type: ignore[arg-type,return-value]
+
+        first = asked(1)
+        await asyncio.sleep(0.01)
+        waiting = asked(2)
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        servers.answering.set()
+        await first
+        (last,) = await asyncio.wait_for(asked(3), 5)
+        assert last.outcome is None
+        assert gateway.spent
+
+    asyncio.run(scenario())

@@ -355,13 +355,15 @@ class Gateway:
         Where none is in flight or about to be, and it still doesn't fit, the budget is spent.
         """
         self._undecided -= 1
-        if self._open or self._undecided:
-            self._settled.clear()
-            await self._settled.wait()
-        elif not (await self._ledger.account(self._parts.run)).fits(worst) and not (self._open or self._undecided):
-            self._spent = True
-            self._settled.set()
-        self._undecided += 1
+        try:
+            if self._open or self._undecided:
+                self._settled.clear()
+                await self._settled.wait()
+            elif not (await self._ledger.account(self._parts.run)).fits(worst) and not (self._open or self._undecided):
+                self._spent = True
+                self._settled.set()
+        finally:
+            self._undecided += 1
 
 
 @dataclass(frozen=True)

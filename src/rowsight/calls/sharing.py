@@ -177,7 +177,8 @@ class Sharing:
             found = await gateway.converse(request, check, gateway.worst(request), ahead, keys, _divide)
             return delivered | dict(zip(keys, found, strict=True))
         if mine or any(isinstance(claim, OverBudget) for claim in claims):
-            await gateway.settlement(gateway.worst(self._request(rows)[0]))
+            left = [row for row in rows if row.key not in delivered]
+            await gateway.settlement(gateway.worst(self._request(left)[0]))
             return delivered
         ahead()
         for row, claim in zip(rows, claims, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ class Draft:
     """What is to stand at ``path``: ``file`` is written, then put in its place by ``commit`` or thrown away by ``discard``.
 
     A link stays one: the file that it names is replaced. A pipe or a device can't be and is written as it is. ``private``
-    files are for the user alone, others as the user's mask has it. Where the system refuses, an ``OSError``.
+    files are for the user alone, others as the file that they replace, or as the user's mask has it. Where the system
+    refuses, an ``OSError``.
     """
 
     def __init__(self, path: Path, *, private: bool = False) -> None:
@@ -36,7 +38,7 @@ class Draft:
         self.file.close()
         if self._moved:
             if not self._private:
-                _usual_mode(self.file.name)
+                Path(self.file.name).chmod(_mode(self._place))
             os.replace(self.file.name, self._place)  # noqa: PTH105 - a name, not a Path
 
     def discard(self) -> None:
@@ -69,10 +71,13 @@ def _refusal(error: OSError) -> str:
 
 
 def _beside(place: Path) -> IO[bytes]:
-    return tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", suffix=".part", delete=False)
+    return tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name[:100]}.", suffix=".part", delete=False)
 
 
-def _usual_mode(name: str) -> None:
+def _mode(place: Path) -> int:
+    """Return the mode of the file that is replaced, or that of a new one."""
+    with contextlib.suppress(OSError):
+        return stat.S_IMODE(place.stat().st_mode)
     mask = os.umask(0)
     os.umask(mask)
-    Path(name).chmod(0o666 & ~mask)
+    return 0o666 & ~mask

@@ -18,13 +18,14 @@ import pyarrow as pa
 from rowsight.calls.gateway import Gateway, open_gateway
 from rowsight.calls.ledger.base import RunStatus
 from rowsight.core.errors import InputError
-from rowsight.core.events import Listener
+from rowsight.core.events import Listener, Warned
 from rowsight.core.scratch import Scratch
 from rowsight.engines.arrow import arrow_type
 from rowsight.engines.base import Engine, Relations
 from rowsight.engines.sources import Source, check_not_read
 from rowsight.engines.writers import OutputFile
 from rowsight.execution.asking import Trace
+from rowsight.execution.bought import SAID, bought
 from rowsight.execution.executor import Work, has_ask, pieces
 from rowsight.execution.middle import check_cascade, reported
 from rowsight.execution.options import RunOptions
@@ -91,6 +92,9 @@ class Run:
 
         ``end`` makes a table of its own out of the plan's rows.
         """
+        named = plan
+        plan = plan if end is not None else bought(plan, self._options)
+        buys = plan is not named
         _check_budget(plan, self._options)
         check_followed(plan, ledger=self._options.ledger, cascade=bool(self._options.cascade))
         check_cascade(plan, self._options)
@@ -104,6 +108,8 @@ class Run:
             async with open_gateway(
                 self._options, self._state, self._environment, run, spec, resuming=bool(resuming), fixed=fixed
             ) as gateway:
+                if buys:
+                    self._listener(Warned(SAID.format(self._options.budget)))
                 return await self._through(plan, out, run, relations, gateway, end or Rows())
         finally:
             self._stopping.clear()

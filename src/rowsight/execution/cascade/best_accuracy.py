@@ -55,15 +55,11 @@ class BestAccuracyRun(AccuracyRun):
         order = self.random.permutation(self.uniform)
         upto = self.purse.first(int(self.asked.sum()), self.uniform)
         most = upto + int(UNIFORM_SHARE * self.left)
-        first = True
         while upto:
             self.fair[order[:upto]] = True
             yield from self._ask(self.sample[order[:upto]], "uniform")
-            if first:
-                yield from self.purse.open(int(self.asked.sum()))
-                if self.purse.ample(int(self.asked.sum()), self.count):
-                    yield from self._ask(np.flatnonzero(~self.asked), "rest")
-            first = False
+            yield from self.purse.open(int(self.asked.sum()))
+            yield from self.purse.all_if_ample(lambda: self.asked, lambda rows: self._ask(rows, "rest"), self.random)
             yield from self._look("uniform")
             more = min(2 * upto, most, self.uniform)
             if more - upto < FEWEST:
@@ -81,6 +77,7 @@ class BestAccuracyRun(AccuracyRun):
             if asked >= TRAINED or some < FEWEST:
                 return
             yield from self._ask(self.sample[band[:some]], "active")
+            yield from self.purse.open(int(self.asked.sum()))
             yield from self._look("active")
 
     def _doubtful(self) -> NDArray[np.int64]:

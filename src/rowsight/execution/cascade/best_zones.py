@@ -42,10 +42,9 @@ class BestZonesRun(ZonesRun):
         yield from self.purse.open(int(self.asked.sum()))
         self.drawn_uniform = self.purse.first(int(self.asked.sum()), self.uniform_size)
         yield from self._ask(self.sample[self.order[: self.drawn_uniform]], "uniform")
-        yield from self.purse.open(int(self.asked.sum()))
-        if self.purse.ample(int(self.asked.sum()), self.count):
-            yield from self._ask(np.flatnonzero(~self.asked), "rest")
         for _ in range(ROUNDS):
+            yield from self.purse.open(int(self.asked.sum()))
+            yield from self.purse.all_if_ample(lambda: self.asked, lambda rows: self._ask(rows, "rest"), self.random)
             yield from self._look()
             asked, band = int(self.asked.sum()), self._sample_band()
             excess = sum(plan.recall_draws + plan.precision_draws - plan.floor for plan in self.plans)

@@ -11,6 +11,8 @@ import numpy as np
 from rowsight.execution.cascade.protocol import Afford
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from rowsight.execution.cascade.protocol import Steps
 
 LEVELS = 1 - np.geomspace(0.5, 0.0005, 60)
@@ -28,13 +30,13 @@ FIRST = 100
 FIRST_SHARE = 0.25
 """The first rows take no more than this share of the money."""
 AMPLE = 1.5
-"""Money for so many times the rows left is taken to be enough for all of them, so that nothing is planned."""
+"""Money for so many times the rows left is enough for all of them, so that nothing needs planning."""
 TRAINING_SHARE = 0.5
 """At least this share of the money is spent on learning, whatever the plan says: plans don't see what is learnt."""
 
 
 class Purse:
-    """The rows that the money is about enough for: looked up twice, the second time with the first rows' price known."""
+    """The rows that the money is about enough for: looked up in every round, at the price of the rows so far."""
 
     def __init__(self) -> None:
         self._whole = 0
@@ -53,9 +55,22 @@ class Purse:
         """Rows that can still be asked after ``asked``."""
         return max(self._whole - asked, 0)
 
-    def ample(self, asked: int, rows: int) -> bool:
-        """Whether the money is enough for all ``rows``, even if the first ones were cheap."""
-        return self.left(asked) >= AMPLE * (rows - asked)
+    def all_if_ample(
+        self,
+        asked: Callable[[], NDArray[np.bool_]],
+        ask: Callable[[NDArray[np.int64]], Steps],
+        random: np.random.Generator,
+    ) -> Steps:
+        """Ask every row, in growing pieces, as long as the money is enough for all even if those asked were cheap.
+
+        ``asked`` says which rows were; ``ask`` asks some more.
+        """
+        while len(rest := np.flatnonzero(~asked())):
+            before = len(asked()) - len(rest)
+            if self.left(before) < AMPLE * len(rest):
+                return
+            yield from ask(random.permutation(rest)[: max(before, FIRST)])
+            yield from self.open(int(asked().sum()))
 
     def first(self, asked: int, rows: int) -> int:
         """How many of ``rows`` uniform rows to ask before anything is planned."""

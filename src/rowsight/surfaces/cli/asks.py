@@ -29,6 +29,7 @@ from rowsight.surfaces.cli.options import (
     run_options,
     with_options,
 )
+from rowsight.surfaces.cli.terminal import say
 
 if TYPE_CHECKING:
     from rowsight.session import Session
@@ -89,16 +90,20 @@ def ask(declaration: Declaration, values: dict[str, Any], *, resuming: str | Non
 
 def put(command: str, values: dict[str, Any], made: Callable[[Any], Any], *, resuming: str | None = None) -> int:
     """Run what ``made`` makes of a session: a table or a figure that is to be asked for."""
-    from rowsight.execution.bought import bought  # noqa: PLC0415 - commands load what they use
+    from rowsight.execution.bought import SAID, bought  # noqa: PLC0415 - commands load what they use
     from rowsight.surfaces.cli import show  # noqa: PLC0415
 
     options = checked_options(values)
     session, progress = watched(values)
     table = made(session)
+    plan = bought(table.plan, options)
+    if plan is not table.plan and not values["as_json"] and (values["dry_run"] or _person(values)):
+        say(SAID.format(options.budget))
     if only_estimated(table, values):
         return 0
-    plan = bought(table.plan, options)
     certified = isinstance(plan, Ask) and plan.guarantee is not None
+    if values.get("certify", True) is None:  # what the budget was taken for stays so when the run is gone on with
+        values = values | {"certify": plan is not table.plan}
     _check_apart(values)
     for name in ("out", "unjudged", "provenance"):
         show.check_output(values[name])
@@ -223,12 +228,17 @@ def only_estimated(asked: Any, values: dict[str, Any]) -> bool:
 
 def agreed(asked: Any, values: dict[str, Any]) -> bool:
     """Ask before spending, where there is a person to ask and the job isn't small."""
-    if values["yes"] or values["as_json"] or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not _person(values):
         return True
     estimate = asked.estimate(**run_options(values))
     if estimate.calls_high < 1000:  # noqa: PLR2004 - a job that nobody regrets
         return True
     return click.confirm(f"{estimate.line()}. Go on?", default=True, err=True)
+
+
+def _person(values: dict[str, Any]) -> bool:
+    """Whether there is somebody to ask."""
+    return not (values["yes"] or values["as_json"]) and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def plain_values(values: dict[str, Any]) -> dict[str, Any]:
