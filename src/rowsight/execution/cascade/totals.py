@@ -149,9 +149,11 @@ class _Total:
         """Return the value, the lower and the upper bound."""
         if self.totals is None:
             return 0.0, 0.0, 0.0
-        least, most = float(self.least.sum()), float(self.most.sum())
-        low, high = max(self.totals.lower, least), min(self.totals.upper, most)
-        value = min(max(self.totals.value if self.totals.drawn else (least + most) / 2, low), high)
+        low, high, value = self.totals.lower, self.totals.upper, self.totals.value
+        if self.totals.drawn < len(self.weight):  # what rows may come to bounds their sum; all drawn, it is exact
+            least, most = float(self.least.sum()), float(self.most.sum())
+            low, high = max(low, least), min(high, most)
+            value = min(max(value if self.totals.drawn else (least + most) / 2, low), high)
         return (float(round(value)) if self.whole else value), low, high
 
 
