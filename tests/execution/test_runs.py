@@ -212,30 +212,6 @@ def test_a_budget_is_used_up_to_the_worst_case_of_one_request(tmp_path: Path, bu
     assert 0.6 * limit < used <= limit
 
 
-def test_a_run_that_is_gone_on_with_keeps_what_its_budget_was_taken_for(tmp_path: Path) -> None:
-    with open_shop(tmp_path) as shop:
-        table = shop.table(range(ROWS))
-        said = ("--price-in", "1", "--price-out", "5", "--max-tokens", "64", "--budget")
-
-        def gone(*words: object) -> tuple[int, dict[str, Any]]:
-            status, out, complaint = shop.call(shop.command(*words) if words[0] == "resume" else list(map(str, words)))
-            assert status in (0, 3), complaint
-            return status, json.loads(out)
-
-        status, capped = gone(*shop.asking(table, *said, "40calls"))
-        assert (status, capped["proxied"]) == (3, 0) < (3, capped["skipped"])
-        status, capped = gone("resume", capped["run"], "--budget", "0.012usd")
-        assert (status, capped["proxied"], capped["certificates"]) == (3, 0, [])
-    other = tmp_path / "other"
-    other.mkdir()
-    with open_shop(other) as shop:
-        status, bought = gone(*shop.asking(shop.table(range(ROWS)), *said, "0.012usd"))
-        assert (bought["skipped"], len(bought["certificates"])) == (0, 1)
-        for words in (("--budget", "0.016usd"), (), ("--budget", "120calls")):
-            _, bought = gone("resume", bought["run"], *words)
-            assert (bought["skipped"], len(bought["certificates"])) == (0, 1)
-
-
 def _used(stats: dict[str, Any], budget: str) -> float:
     tokens_in, tokens_out = stats["prompt_tokens"], stats["completion_tokens"]
     if budget.endswith("calls"):

@@ -163,6 +163,26 @@ def test_people_get_a_table_and_a_report(cli):
 FILTER = ("filter", "tickets.parquet", "Is {text} late?")
 
 
+def test_a_run_that_is_gone_on_with_keeps_what_its_budget_was_taken_for(cli):
+    def gone(*arguments, **given):
+        done = cli(*arguments, "--json", **given)
+        assert done.code in (0, 3), done
+        return json.loads(done.out)
+
+    money = ("--price-in", "1", "--price-out", "5", "--max-tokens", "64", "--budget")
+    whole = gone(*FILTER, "--dry-run", *money[:-1])["estimate"]["cost"]
+    capped = gone(*FILTER, *money, "6calls")
+    for words in (("--budget", f"{whole / 2}usd"), ()):
+        capped = gone("resume", capped["run"], *words, server=None)
+        assert capped["skipped"] > 0 == capped["proxied"], capped
+        assert not capped["certificates"]
+    bought = gone(*FILTER, "--state", "other", *money, f"{whole / 2}usd")
+    for words in (("--budget", f"{whole * 0.6}usd"), (), ("--budget", "30calls")):
+        assert (bought["skipped"], len(bought["certificates"])) == (0, 1), bought
+        bought = gone("resume", bought["run"], "--state", "other", *words, server=None)
+    assert (bought["skipped"], len(bought["certificates"])) == (0, 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
