@@ -32,7 +32,10 @@ def demands(tree: exp.Query, levels: dict[str, float] | None) -> Demands:
             rewrite = "write the condition in the outer WHERE, or leave WITH GUARANTEE out and every row that matters is asked"
             what = "a guarantee on an AI condition inside a derived table that joins, groups, orders or cuts its rows"
             raise SqlError(f"{what} can't be given; {rewrite}", place_of(inside))
-        raise SqlError("WITH GUARANTEE needs an AI condition in WHERE; there is none, so the result is exact")
+        raise SqlError(
+            "WITH GUARANTEE needs an AI condition in WHERE, and there is none: AI_COUNT_IF, AI_SHARE and AI_AVG take "
+            "within => 0.01 or calls => 300 themselves, and everything else is exact"
+        )
     spent = (1 - levels.get("confidence", 0.95)) / len(found)
     return {id(select): levels | {"confidence": 1 - spent} for select in found}
 
