@@ -23,9 +23,10 @@ import numpy as np
 from scipy import sparse
 from scipy.special import expit
 
-from replayed import Rows
+from documented import put
+from replayed import Rows, decided
 from rowsight.execution.cascade import estimating as estimating_module
-from rowsight.execution.cascade.estimating import Estimated, estimating
+from rowsight.execution.cascade.estimating import estimating
 from rowsight.execution.cascade.foresight import Foresight
 from rowsight.execution.cascade.protocol import Ask
 from rowsight.plan.goal import Goal
@@ -46,14 +47,7 @@ SYSTEMS = ("ours", "plain", "informed", "ppi")
 
 def ours(rows: Rows, truth: np.ndarray, seed: int) -> dict[str, Any]:
     course = estimating(rows, Goal(figure="share", within=WITHIN), bounds=(0.0, 1.0), whole=True, seed=seed)
-    reply = None
-    while True:
-        try:
-            request = course.send(reply)
-        except StopIteration as end:
-            found: Estimated = end.value
-            break
-        reply = truth[request.rows].astype(float) if isinstance(request, Ask) else None
+    found = decided(course, lambda request: truth[request.rows].astype(float) if isinstance(request, Ask) else None)
     held = found.total.low <= truth.sum() <= found.total.high
     return {"calls": found.total.asked, "held": bool(held), "explained": found.summary["explained"]}
 
@@ -142,13 +136,6 @@ def table(kept: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def written(kept: dict[str, Any]) -> None:
-    begin, end = "<!-- estimates cost: begin -->", "<!-- estimates cost: end -->"
-    page = DOCS.read_text(encoding="utf-8")
-    before, after = page.split(begin)[0], page.split(end)[1]
-    DOCS.write_text(f"{before}{begin}\n{table(kept)}\n{end}{after}", encoding="utf-8")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
@@ -160,7 +147,7 @@ def main() -> None:
         if options.only in name:
             measured(name, options.seeds, kept)
     if set(PREDICATES) <= set(kept):  # a part of the table would read like all of it
-        written(kept)
+        put(DOCS, "estimates cost", table(kept))
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from rowsight.proxies.features import Featurizer
 
 if TYPE_CHECKING:
-    from rowsight.execution.cascade.protocol import Cascade, Decision, Request
+    from rowsight.execution.cascade.protocol import Request
+
+T = TypeVar("T")
 
 
 class Rows:
@@ -34,12 +36,12 @@ def featurize(texts: list[str]) -> Any:
     return Featurizer.fit([texts[i] for i in sample]).transform(texts)
 
 
-def decided(steps: Cascade, answer: Callable[[Request], np.ndarray | None]) -> Decision:
+def decided(steps: Generator[Request, Any, T], answer: Callable[[Request], np.ndarray | None]) -> T:
     """Answer a cascade's requests to its end; return what it decided."""
     reply: np.ndarray | None = None
     while True:
         try:
             reply = answer(steps.send(reply))
         except StopIteration as done:
-            decision: Decision = done.value
-            return decision
+            found: T = done.value
+            return found

@@ -39,5 +39,4 @@ def bought(plan: Node, options: RunOptions) -> Node:
     offers = operator(name).metrics
     if not offers:
         return plan
-    unsaid = dict.fromkeys(("accuracy", "precision", "recall", "confidence", "within", "by"))
-    return replace(plan, guarantee=demanded(**unsaid, offered=offers, operator=name, certify=True))
+    return replace(plan, guarantee=demanded(offered=offers, operator=name, certify=True))

@@ -286,10 +286,9 @@ class OneCall(Cascaded):
 
     def __init__(self, number: int, run: QueryRun) -> None:
         self.answers: Answers = run.answers[number]
-        levels = dict.fromkeys(("accuracy", "precision", "recall", "confidence", "within"))
         declared = operator(self.answers.call.operator)
-        demand: dict[str, Any] = {**levels, **dict(self.answers.call.levels)}
-        guarantee = demanded(**demand, by=None, offered=declared.metrics, operator=declared.name)
+        demand: dict[str, Any] = dict(self.answers.call.levels)
+        guarantee = demanded(**demand, offered=declared.metrics, operator=declared.name)
         assert guarantee is not None
         super().__init__(run, guarantee)
         self._number = number
@@ -348,8 +347,7 @@ def texts_digest(table: pa.Table) -> str:
 
 def _demand(levels: dict[str, Any]) -> Guarantee:
     offered = ("precision", "recall", "accuracy")
-    names = dict.fromkeys((*offered, "confidence", "within"))
-    found = demanded(**{**names, **levels}, by=None, offered=offered, operator="WITH GUARANTEE")
+    found = demanded(**levels, offered=offered, operator="WITH GUARANTEE")
     if found is None:
         raise SqlError("WITH GUARANTEE names no level; write one such as (precision 0.9, recall 0.9)")
     return found

@@ -84,15 +84,15 @@ class Guarantee:
 
 def demanded(
     *,
-    accuracy: Level,
-    precision: Level,
-    recall: Level,
-    confidence: float | None,
-    within: float | None,
-    by: str | None,
-    missed: float | None = None,
     offered: Iterable[str],
     operator: str,
+    accuracy: Level = None,
+    precision: Level = None,
+    recall: Level = None,
+    missed: float | None = None,
+    confidence: float | None = None,
+    within: float | None = None,
+    by: str | None = None,
     certify: bool | None = None,
 ) -> Guarantee | None:
     """Return the guarantee that the options ask for, or ``None`` where no level is given.

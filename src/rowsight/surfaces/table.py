@@ -370,8 +370,7 @@ class Table:
         follow: str | None = None,
     ) -> Table:
         declaration = operator(name)
-        every = dict.fromkeys(("accuracy", "precision", "recall", "missed", "confidence", "within", "by"))
-        guarantee = demanded(**{**every, **demand}, offered=declaration.metrics, operator=name)
+        guarantee = demanded(**demand, offered=declaration.metrics, operator=name)
         capped = demand.get("certify") is False
         asked = declaration.question(question, **parameters)
         column = DEFAULT_INTO if into is None else into

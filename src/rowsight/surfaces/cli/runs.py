@@ -106,8 +106,10 @@ def resume(run: str, budget: str | None, state: Path | None, *, as_json: bool) -
         raise InputError(f"run {run} can't be gone on with by its name; {again}: nothing is asked twice")
     values = _values(found.spec["values"])
     values |= {"as_json": as_json, "yes": True, "state": _state(state)}
-    if budget is not None or found.account.budget is not None:
-        values["budget"] = budget or str(found.account.budget)
+    if budget is not None:
+        values["budget"] = budget
+    elif found.account.budget is not None:
+        values["budget"] = str(found.account.budget)
     command = found.spec["command"]
     if command in GATHERS:
         return gather(command, values, resuming=run)
